@@ -1,0 +1,39 @@
+# The few targets a person types. `make` alone lists them.
+
+LIB_DIR := .libduckdb
+# Where cargo puts what it builds; the binary is started from there.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test lint bench libduckdb tools
+
+help:
+	@echo "make demo       build, and run a sample clinic with a simulated crowd on http://127.0.0.1:8080"
+	@echo "make test       every test"
+	@echo "make lint       rustfmt and clippy, warnings are errors"
+	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix"
+	@echo "make libduckdb  only fetch DuckDB's prebuilt library; plain cargo works afterwards"
+
+demo: libduckdb
+	cargo build --release --locked
+	$(TARGET_DIR)/release/footfall demo $(DEMO_ARGS)
+
+test: libduckdb
+	cargo test --locked
+
+lint: libduckdb
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+bench: libduckdb
+	cargo bench --locked
+
+libduckdb: tools
+	@scripts/fetch-libduckdb.sh $(LIB_DIR)
+
+# Says what is missing, all of it, and how to get it.
+tools:
+	@missing=; \
+	command -v cargo > /dev/null || { missing=1; echo "cargo is missing: install Rust from https://rustup.rs"; }; \
+	command -v cc > /dev/null || { missing=1; echo "a C compiler is missing: apt-get install build-essential, or xcode-select --install"; }; \
+	command -v npm > /dev/null || { missing=1; echo "npm is missing: install Node.js 20 or newer from https://nodejs.org or as your system's packages nodejs and npm"; }; \
+	[ -z "$$missing" ]

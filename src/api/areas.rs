@@ -1,0 +1,179 @@
+//! `/v1/areas`: zones, virtual beacons and RSSI zones.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use super::body::JsonBody;
+use super::dto::{Area, Areas};
+use super::error::ApiError;
+use super::params::{PlaceParams, Query, settled};
+use super::{Api, Fallible};
+use crate::config;
+use crate::floorplan;
+use crate::model::ids::{AreaId, AreaKind, Id, SiteId};
+use crate::model::time::rfc3339;
+use crate::model::visit::Source;
+use crate::pipeline::{AreaSettings, Change};
+use crate::problem::{Fault, Problem};
+use crate::store::queries::{self, AreaRow, Scope};
+use crate::store::restore::RuleSettings;
+
+/// Areas that were uploaded or that events named; with `format=geojson` the zones and beacons of maps in metres.
+#[utoipa::path(get, path = "/v1/areas", tag = "places", params(PlaceParams),
+    responses((status = 200, body = Areas), (status = 400, body = Problem)))]
+pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> Fallible<Response> {
+    let scope = params.scope()?;
+    let rows = api.read(move |conn| queries::areas(conn, &scope)).await?;
+    match params.format.as_deref() {
+        None | Some("json") => Ok(Json(Areas { areas: rows.into_iter().map(area).collect() }).into_response()),
+        Some("geojson") => {
+            let features: Vec<Value> = rows.iter().filter_map(feature).collect();
+            let collection = serde_json::json!({ "type": "FeatureCollection", "features": features });
+            Ok(([(header::CONTENT_TYPE, "application/geo+json")], Json(collection)).into_response())
+        }
+        Some(other) => Err(ApiError::BadRequest(format!("`format` is {other:?}; it must be json or geojson"))),
+    }
+}
+
+/// One area.
+#[utoipa::path(get, path = "/v1/areas/{id}", tag = "places",
+    params(("id", description = "Area id"), ("kind" = Option<String>, Query, description = "`zone`, `vbeacon` or `rssizone`, where two areas share an id")),
+    responses((status = 200, body = Area), (status = 404, body = Problem)))]
+pub async fn get(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(params): Query<PlaceParams>,
+) -> Fallible<Json<Area>> {
+    find(&api, settled(&id), params.scope()?.area_kind).await.map(|row| Json(area(row)))
+}
+
+/// Uploads one area: a Mist `zone`, `vbeacon` or `rssizone` object (`kind` says which; `zone` if left out). Beside the
+/// vendor's fields it may set `exit_grace_s`, `presence_timeout_s`, `reported_timeout_s`, `authoritative_source`.
+#[utoipa::path(put, path = "/v1/areas/{id}", tag = "places",
+    params(("id", description = "Area id"), ("kind" = Option<String>, Query, description = "`zone`, `vbeacon` or `rssizone`")),
+    request_body = serde_json::Value,
+    responses((status = 200, body = Area), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub async fn put(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(params): Query<PlaceParams>,
+    JsonBody(document): JsonBody<Value>,
+) -> Fallible<Json<Area>> {
+    let kind = params.scope()?.area_kind.unwrap_or(AreaKind::Zone);
+    let text = |key: &str| document.get(key).and_then(Value::as_str);
+    let known_map = text("map_id").map(settled);
+    let ppm = match known_map {
+        Some(map) => api.read(move |conn| queries::maps(conn, None, Some(&map))).await?.first().and_then(|map| map.ppm),
+        None => None,
+    };
+    let (map, plan) = floorplan::read_area(kind, &Id::object(&id), &document, ppm).map_err(unprocessable)?;
+    if map.is_none() && kind != AreaKind::Rssizone {
+        return Err(wrong("`map_id` is missing: say which map the area lies on"));
+    }
+    let change =
+        Change::Area { site: text("site_id").map(SiteId::from), map, plan, settings: Some(settings(&document)?) };
+    api.pipeline.change(change).await?;
+    find(&api, settled(&id), Some(kind)).await.map(|row| Json(area(row)))
+}
+
+/// Ends an area; its history stays.
+#[utoipa::path(delete, path = "/v1/areas/{id}", tag = "places",
+    params(("id", description = "Area id"), ("kind" = Option<String>, Query, description = "`zone`, `vbeacon` or `rssizone`, where two areas share an id")),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub async fn delete(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(params): Query<PlaceParams>,
+) -> Fallible<StatusCode> {
+    let row = find(&api, settled(&id), params.scope()?.area_kind).await?;
+    api.pipeline.change(Change::EndArea(AreaId { kind: row.kind, id: Id::object(&row.id) })).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn find(api: &Api, id: String, kind: Option<AreaKind>) -> Result<AreaRow, ApiError> {
+    let scope = Scope { area: Some(id.clone()), area_kind: kind, ..Scope::default() };
+    let mut rows = api.read(move |conn| queries::areas(conn, &scope)).await?;
+    if rows.len() > 1 {
+        return Err(ApiError::BadRequest(format!("{id:?} names {} areas: say which with `kind`", rows.len())));
+    }
+    rows.pop().ok_or(ApiError::NotFound { what: "area", id })
+}
+
+fn settings(document: &Value) -> Result<AreaSettings, ApiError> {
+    let number = |key: &str| match document.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or_else(|| wrong(&format!("`{key}` is not a number"))),
+    };
+    let rules = RuleSettings {
+        exit_grace_s: number("exit_grace_s")?,
+        presence_timeout_s: number("presence_timeout_s")?,
+        reported_timeout_s: number("reported_timeout_s")?,
+    };
+    config::check_presence(rules.exit_grace_s, rules.presence_timeout_s, rules.reported_timeout_s).map_err(wrong)?;
+    let source = match document.get("authoritative_source") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(
+            value
+                .as_str()
+                .and_then(Source::from_name)
+                .ok_or_else(|| wrong("`authoritative_source` must be computed or reported"))?,
+        ),
+    };
+    Ok(AreaSettings { rules, source })
+}
+
+fn wrong(detail: &str) -> ApiError {
+    ApiError::Unprocessable { detail: detail.into(), faults: Vec::new() }
+}
+
+/// All faults of a floorplan at once.
+pub fn unprocessable(problems: Vec<floorplan::Problem>) -> ApiError {
+    let detail = format!("{} thing(s) to mend; nothing was changed", problems.len());
+    let faults = problems.into_iter().map(|problem| Fault { place: problem.feature, reason: problem.reason }).collect();
+    ApiError::Unprocessable { detail, faults }
+}
+
+pub fn area(row: AreaRow) -> Area {
+    let json = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null);
+    Area {
+        area_id: row.id,
+        kind: row.kind.name(),
+        name: row.name,
+        site_id: row.site_id,
+        map_id: row.map_id,
+        tags: json(row.tags_json),
+        occupancy_limit: row.occupancy_limit,
+        shape: json(row.shape_json),
+        version: row.version,
+        valid_from: row.valid_from_ms.map(rfc3339),
+        is_mapped: row.is_mapped,
+        authoritative_source: row.source.name(),
+        exit_grace_s: row.rules.exit_grace_s,
+        presence_timeout_s: row.rules.presence_timeout_s,
+        reported_timeout_s: row.rules.reported_timeout_s,
+    }
+}
+
+/// A zone or beacon as a GeoJSON feature in metres; what has no place on a map is none.
+fn feature(row: &AreaRow) -> Option<Value> {
+    let shape: Value = serde_json::from_str(row.shape_json.as_deref()?).ok()?;
+    let geometry = match row.kind {
+        AreaKind::Zone => serde_json::json!({ "type": "Polygon", "coordinates": shape["rings"] }),
+        AreaKind::Vbeacon => {
+            serde_json::json!({ "type": "Point", "coordinates": [shape["x_m"], shape["y_m"]] })
+        }
+        AreaKind::Rssizone => return None,
+    };
+    let properties = row.properties_json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
+    let mut properties = properties.filter(Value::is_object).unwrap_or_else(|| serde_json::json!({}));
+    if properties.get("name").is_none() {
+        properties["name"] = serde_json::json!(row.name);
+    }
+    if row.kind != AreaKind::Zone {
+        properties["kind"] = row.kind.name().into();
+    }
+    Some(serde_json::json!({ "type": "Feature", "id": row.id, "properties": properties, "geometry": geometry }))
+}

@@ -1,0 +1,31 @@
+//! Request bodies: JSON whatever the content type says, faults named.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// Longest body of an upload, bytes.
+pub const UPLOAD_BYTES_MAX: usize = 32 << 20;
+
+/// A JSON body.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<JsonBody<T>, ApiError> {
+        let bytes = upload(request).await?;
+        serde_json::from_slice(&bytes)
+            .map(JsonBody)
+            .map_err(|error| ApiError::BadRequest(format!("the body is not the JSON expected here: {error}")))
+    }
+}
+
+/// The whole body, up to [`UPLOAD_BYTES_MAX`].
+pub async fn upload(request: Request) -> Result<Bytes, ApiError> {
+    axum::body::to_bytes(request.into_body(), UPLOAD_BYTES_MAX)
+        .await
+        .map_err(|_| ApiError::TooLarge(format!("the body is longer than {UPLOAD_BYTES_MAX} bytes, or broke off")))
+}

@@ -1,0 +1,292 @@
+//! What requests and answers look like. Times are RFC 3339 UTC; bare numbers carry their unit in the name.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Clients in each area now.
+#[derive(Serialize, ToSchema)]
+pub struct Occupancy {
+    pub areas: Vec<AreaOccupancy>,
+}
+
+/// Clients in one area now.
+#[derive(Serialize, ToSchema)]
+pub struct AreaOccupancy {
+    pub area_id: String,
+    /// `zone`, `vbeacon` or `rssizone`.
+    pub area_kind: &'static str,
+    pub name: Option<String>,
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    /// Which visits are counted: `computed` or `reported`.
+    pub source: &'static str,
+    /// Open visits.
+    #[schema(example = 12)]
+    pub current: i64,
+    pub by_kind: ByKind,
+    pub occupancy_limit: Option<i64>,
+    /// The time the site's clock has reached; null before its first event.
+    #[schema(example = "2026-07-01T08:00:00.000Z")]
+    pub as_of: Option<String>,
+}
+
+/// A count for each kind of client.
+#[derive(Serialize, ToSchema)]
+pub struct ByKind {
+    pub wifi: i64,
+    pub unconnected: i64,
+    pub sdk: i64,
+    pub asset: i64,
+}
+
+/// Occupancy over time.
+#[derive(Serialize, ToSchema)]
+pub struct OccupancySeries {
+    /// The window, half-open.
+    pub from: String,
+    pub to: String,
+    /// The zone whose days and hours the buckets follow.
+    #[schema(example = "Europe/Lisbon")]
+    pub time_zone: String,
+    /// The whole window as one bucket.
+    pub total: SeriesBucket,
+    pub buckets: Vec<SeriesBucket>,
+    /// Occupancy at the end of the window.
+    pub current: u64,
+}
+
+/// One stretch of time, half-open.
+#[derive(Serialize, ToSchema)]
+pub struct SeriesBucket {
+    pub from: String,
+    pub to: String,
+    /// The least and the most clients at any instant.
+    pub min: u64,
+    pub max: u64,
+    /// Dwell seconds inside, over the length.
+    pub mean: f64,
+    /// Visits that began, and that ended.
+    pub entries: u64,
+    pub exits: u64,
+    pub unique_clients: u64,
+}
+
+/// How long visits lasted.
+#[derive(Serialize, ToSchema)]
+pub struct DwellAnswer {
+    pub from: String,
+    pub to: String,
+    /// Whether each visit is cut to the window.
+    pub is_clipped: bool,
+    /// Visits that touch the window. When there are none, the statistics are null.
+    pub count: u64,
+    pub mean_s: Option<f64>,
+    pub median_s: Option<f64>,
+    pub p90_s: Option<f64>,
+    pub p95_s: Option<f64>,
+    pub max_s: Option<f64>,
+    pub histogram: Vec<HistogramRange>,
+    pub bands: Vec<BandCount>,
+    /// Visits that fall into no band.
+    pub unbanded: u64,
+}
+
+/// Visits of from_s up to, but not including, to_s.
+#[derive(Serialize, ToSchema)]
+pub struct HistogramRange {
+    pub from_s: i64,
+    /// Null: without end.
+    pub to_s: Option<i64>,
+    pub visits: u64,
+}
+
+/// Visits in one of the site's dwell bands: whole seconds, ends included.
+#[derive(Serialize, ToSchema)]
+pub struct BandCount {
+    #[schema(example = "bounce")]
+    pub name: String,
+    pub from_s: i64,
+    pub to_s: Option<i64>,
+    pub visits: u64,
+}
+
+/// A page of visits, in the order in which they were opened.
+#[derive(Serialize, ToSchema)]
+pub struct Visits {
+    pub visits: Vec<Visit>,
+    /// Give it as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// One stay of one client in one area.
+#[derive(Serialize, ToSchema)]
+pub struct Visit {
+    pub visit_id: i64,
+    pub site_id: String,
+    pub map_id: Option<String>,
+    pub area_id: String,
+    pub area_kind: &'static str,
+    pub area_name: Option<String>,
+    pub client_id: String,
+    /// `wifi`, `unconnected`, `sdk` or `asset`.
+    pub kind: &'static str,
+    pub client_name: Option<String>,
+    /// `computed` from fixes or `reported` by the network.
+    pub source: &'static str,
+    pub entered_at: String,
+    /// Null while it goes on; then so are dwell_s and ended.
+    pub exited_at: Option<String>,
+    pub dwell_s: Option<f64>,
+    /// `left` or `timeout`.
+    pub ended: Option<&'static str>,
+    /// The version of the area's geometry; 0 where it was not uploaded.
+    pub area_version: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Sites {
+    pub sites: Vec<Site>,
+}
+
+/// A site and its settings. A null setting means the server's default.
+#[derive(Serialize, ToSchema)]
+pub struct Site {
+    pub site_id: String,
+    pub name: Option<String>,
+    /// IANA name.
+    #[schema(example = "Europe/Lisbon")]
+    pub time_zone: String,
+    pub exit_grace_s: Option<f64>,
+    pub presence_timeout_s: Option<f64>,
+    pub reported_timeout_s: Option<f64>,
+    pub dwell_bands: Vec<DwellBand>,
+    pub first_seen_at: String,
+    /// The time its clock has reached; null before its first event.
+    pub clock_at: Option<String>,
+}
+
+/// One named range of dwell times, in whole seconds, both ends included.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DwellBand {
+    pub name: String,
+    pub from_s: i64,
+    /// Null: without end.
+    pub to_s: Option<i64>,
+}
+
+/// What a site may set. With PUT what is left out goes back to its default; with PATCH it stays.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SiteSettings {
+    pub name: Option<String>,
+    #[schema(example = "Europe/Lisbon")]
+    pub time_zone: Option<String>,
+    /// Seconds outside before a visit ends.
+    #[schema(example = 10.0)]
+    pub exit_grace_s: Option<f64>,
+    /// Seconds of silence that a computed visit outlives.
+    #[schema(example = 300.0)]
+    pub presence_timeout_s: Option<f64>,
+    /// Seconds of silence that a reported visit outlives.
+    #[schema(example = 43200.0)]
+    pub reported_timeout_s: Option<f64>,
+    pub dwell_bands: Option<Vec<DwellBand>>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Maps {
+    pub maps: Vec<Map>,
+}
+
+/// A floorplan. Lengths in metres; origin at the top left of the image, x right, y down.
+#[derive(Serialize, ToSchema)]
+pub struct Map {
+    pub map_id: String,
+    pub site_id: Option<String>,
+    /// False for a map that events named but nobody uploaded.
+    pub is_mapped: bool,
+    pub name: Option<String>,
+    pub width_m: Option<f64>,
+    pub height_m: Option<f64>,
+    /// Pixels of the image per metre.
+    pub ppm: Option<f64>,
+    pub orientation_deg: Option<f64>,
+    pub occupancy_limit: Option<i64>,
+    pub version: i64,
+    pub valid_from: Option<String>,
+    /// Where the image is, if there is one.
+    pub image: Option<String>,
+    /// Only for a single map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub areas: Option<Vec<Area>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_points: Option<Vec<AccessPoint>>,
+}
+
+/// An access point placed on a map.
+#[derive(Serialize, ToSchema)]
+pub struct AccessPoint {
+    pub id: String,
+    pub mac: Option<String>,
+    pub name: Option<String>,
+    pub x_m: f64,
+    pub y_m: f64,
+    pub height_m: Option<f64>,
+    pub orientation_deg: Option<f64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Areas {
+    pub areas: Vec<Area>,
+}
+
+/// Anything a client can be in.
+#[derive(Serialize, ToSchema)]
+pub struct Area {
+    pub area_id: String,
+    pub kind: &'static str,
+    pub name: Option<String>,
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    pub tags: Value,
+    pub occupancy_limit: Option<i64>,
+    /// `{"rings"}` of a zone, `{"x_m", "y_m"}` of a vbeacon, `{"devices"}` of an rssizone; metres.
+    pub shape: Value,
+    pub version: i64,
+    pub valid_from: Option<String>,
+    /// False for an area that events named but nobody uploaded.
+    pub is_mapped: bool,
+    pub authoritative_source: &'static str,
+    pub exit_grace_s: Option<f64>,
+    pub presence_timeout_s: Option<f64>,
+    pub reported_timeout_s: Option<f64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Sources {
+    pub sources: Vec<WebhookSource>,
+}
+
+/// What a configured webhook source has sent: the set-up check.
+#[derive(Serialize, ToSchema)]
+pub struct WebhookSource {
+    pub name: String,
+    /// Where its deliveries go.
+    #[schema(example = "/v1/webhooks/mist")]
+    pub path: String,
+    pub is_configured: bool,
+    pub deliveries: i64,
+    pub last_received_at: Option<String>,
+    pub last_ping_at: Option<String>,
+    pub last_ping_webhook: Option<String>,
+    pub topics: Vec<String>,
+}
+
+/// Whether the server takes deliveries.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    #[schema(example = "ok")]
+    pub status: &'static str,
+}

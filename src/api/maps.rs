@@ -1,0 +1,151 @@
+//! `/v1/maps`: floorplans, with their zones, beacons, access points and image.
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use super::areas;
+use super::body::{JsonBody, upload};
+use super::dto::{AccessPoint, Map, Maps};
+use super::error::ApiError;
+use super::params::{PlaceParams, Query, settled};
+use super::{Api, Fallible};
+use crate::floorplan::{self, image};
+use crate::model::ids::{AreaKind, MapId};
+use crate::model::time::rfc3339;
+use crate::pipeline::Change;
+use crate::problem::Problem;
+use crate::store::queries::{self, MapRow, Scope};
+
+/// Maps that were uploaded or that events named.
+#[utoipa::path(get, path = "/v1/maps", tag = "places", params(("site" = Option<String>, Query, description = "Site id")),
+    responses((status = 200, body = Maps)))]
+pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> Fallible<Json<Maps>> {
+    let site = params.site.as_deref().map(settled);
+    let rows = api.read(move |conn| queries::maps(conn, site.as_deref(), None)).await?;
+    Ok(Json(Maps { maps: rows.into_iter().map(map).collect() }))
+}
+
+/// One map, with its areas and access points.
+#[utoipa::path(get, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id")),
+    responses((status = 200, body = Map), (status = 404, body = Problem)))]
+pub async fn get(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Json<Map>> {
+    read(&api, settled(&id)).await.map(Json)
+}
+
+/// Uploads a map: `{"site_id", "name", "width_m", "height_m", "ppm", "zones": <GeoJSON FeatureCollection in metres>,
+/// "vbeacons", "rssizones", "access_points"}`, or a Mist `map` object, with Mist `zones`, `vbeacons`, `rssizones` and
+/// `devices` in it if wanted. A list that is there is complete: areas of the map that it leaves out are ended.
+#[utoipa::path(put, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id")),
+    request_body = serde_json::Value,
+    responses((status = 200, body = Map), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub async fn put(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    JsonBody(document): JsonBody<Value>,
+) -> Fallible<Json<Map>> {
+    let plan = floorplan::read_map(&MapId::from(id.as_str()), &document).map_err(areas::unprocessable)?;
+    let lists = [("zones", AreaKind::Zone), ("vbeacons", AreaKind::Vbeacon)];
+    let complete = lists.into_iter().filter(|(list, _)| document.get(list).is_some()).map(|(_, kind)| kind).collect();
+    let is_aps_complete = document.get("access_points").is_some() || document.get("devices").is_some();
+    api.pipeline.change(Change::Map { plan, complete, is_aps_complete }).await?;
+    read(&api, settled(&id)).await.map(Json)
+}
+
+/// Ends a map and its areas; their history stays.
+#[utoipa::path(delete, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id")),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Fallible<StatusCode> {
+    api.pipeline.change(Change::EndMap(MapId::from(id.as_str()))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The floorplan image.
+#[utoipa::path(get, path = "/v1/maps/{id}/image", tag = "places", params(("id", description = "Map id")),
+    responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 404, body = Problem)))]
+pub async fn get_image(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Response> {
+    let map_id = settled(&id);
+    let found = api.read(move |conn| queries::map_image(conn, &map_id)).await?;
+    let (content_type, bytes) = found.ok_or(ApiError::NotFound { what: "image of map", id })?;
+    let content_type =
+        HeaderValue::from_str(&content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    // An image is only ever drawn: whatever an SVG may hold, it runs nothing here.
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// Uploads the floorplan image: PNG, JPEG or SVG.
+#[utoipa::path(put, path = "/v1/maps/{id}/image", tag = "places", params(("id", description = "Map id")),
+    request_body(content = Vec<u8>, content_type = "image/*"),
+    responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn put_image(State(api): State<Api>, Path(id): Path<String>, request: Request) -> Fallible<StatusCode> {
+    let bytes = upload(request).await?;
+    let found = image::check_image(&bytes)
+        .map_err(|error| ApiError::Unprocessable { detail: error.to_string(), faults: Vec::new() })?;
+    let change = Change::Image {
+        map: MapId::from(id.as_str()),
+        content_type: found.content_type,
+        width_px: found.width_px,
+        height_px: found.height_px,
+        bytes: bytes.into(),
+    };
+    api.pipeline.change(change).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn read(api: &Api, id: String) -> Fallible<Map> {
+    api.question(move |conn| {
+        let row = queries::maps(conn, None, Some(&id))?.into_iter().next();
+        let row = row.ok_or_else(|| ApiError::NotFound { what: "map", id: id.clone() })?;
+        let access_points = queries::access_points(conn, row.key)?;
+        let scope = Scope { map: Some(id), ..Scope::default() };
+        let rows = queries::areas(conn, &scope)?;
+        let mut found = map(row);
+        found.areas = Some(rows.into_iter().filter(|area| area.is_mapped).map(areas::area).collect());
+        found.access_points = Some(
+            access_points
+                .into_iter()
+                .map(|ap| AccessPoint {
+                    id: ap.id,
+                    mac: ap.mac,
+                    name: ap.name,
+                    x_m: ap.x_m,
+                    y_m: ap.y_m,
+                    height_m: ap.height_m,
+                    orientation_deg: ap.orientation_deg,
+                })
+                .collect(),
+        );
+        Ok(found)
+    })
+    .await
+}
+
+fn map(row: MapRow) -> Map {
+    let image = row.image_type.is_some().then(|| format!("/v1/maps/{}/image", row.id));
+    Map {
+        map_id: row.id,
+        site_id: row.site_id,
+        is_mapped: row.is_mapped,
+        name: row.name,
+        width_m: row.width_m,
+        height_m: row.height_m,
+        ppm: row.ppm,
+        orientation_deg: row.orientation_deg,
+        occupancy_limit: row.occupancy_limit,
+        version: row.version,
+        valid_from: row.valid_from_ms.map(rfc3339),
+        image,
+        areas: None,
+        access_points: None,
+    }
+}

@@ -1,0 +1,97 @@
+//! The query API. Handlers parse, ask the store, and answer; what they change goes through the pipeline.
+
+pub mod areas;
+mod body;
+pub mod dto;
+pub mod dwell;
+mod error;
+pub mod health;
+pub mod maps;
+pub mod occupancy;
+pub mod openapi;
+mod params;
+pub mod sites;
+pub mod visits;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::clock::Clock;
+use crate::pipeline::Handle;
+use crate::problem::Problem;
+use crate::store::{ReadConnection, Store, StoreError};
+use crate::telemetry::Metrics;
+pub use error::ApiError;
+
+/// A handler's answer.
+type Fallible<T> = Result<T, ApiError>;
+
+/// What handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    pub store: Store,
+    pub pipeline: Handle,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    /// Configured webhook sources.
+    pub source_names: Arc<[String]>,
+}
+
+impl Api {
+    /// Every route, in this one place.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/v1/occupancy", get(occupancy::now))
+            .route("/v1/occupancy/series", get(occupancy::series))
+            .route("/v1/dwell", get(dwell::dwell))
+            .route("/v1/visits", get(visits::list))
+            .route("/v1/sites", get(sites::list))
+            .route("/v1/sites/{id}", get(sites::get).put(sites::put).patch(sites::patch))
+            .route("/v1/maps", get(maps::list))
+            .route("/v1/maps/{id}", get(maps::get).put(maps::put).delete(maps::delete))
+            .route("/v1/maps/{id}/image", get(maps::get_image).put(maps::put_image))
+            .route("/v1/areas", get(areas::list))
+            .route("/v1/areas/{id}", get(areas::get).put(areas::put).delete(areas::delete))
+            .route("/v1/sources", get(health::sources))
+            .route("/health/live", get(health::live))
+            .route("/health/ready", get(health::ready))
+            .route("/metrics", get(health::metrics))
+            .route("/openapi.json", get(openapi::document))
+            .fallback(no_such_path)
+            .method_not_allowed_fallback(no_such_method)
+            .with_state(self)
+    }
+
+    /// Asks the store, off the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&ReadConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Fallible<T> {
+        self.question(move |conn| question(conn).map_err(ApiError::from)).await
+    }
+
+    /// Like [`Api::read`], for what may also find the question itself at fault.
+    async fn question<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&ReadConnection) -> Fallible<T> + Send + 'static,
+    ) -> Fallible<T> {
+        let store = self.store.clone();
+        let asked = tokio::task::spawn_blocking(move || store.read(|conn| Ok(question(conn))));
+        asked.await.map_err(|_| ApiError::Stopped)??
+    }
+}
+
+async fn no_such_path(request: Request) -> Response {
+    let detail = format!("there is no {}; /openapi.json lists what there is", request.uri().path());
+    Problem::new(StatusCode::NOT_FOUND, detail).into_response()
+}
+
+async fn no_such_method(request: Request) -> Response {
+    let detail = format!("{} does not take {}", request.uri().path(), request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
+}

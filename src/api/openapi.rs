@@ -1,0 +1,40 @@
+//! `/openapi.json`: the document, generated from the handlers.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use super::{areas, dwell, health, maps, occupancy, sites, visits};
+use crate::receiver;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Footfall",
+        description = "Occupancy and dwell time from the location webhooks of a Juniper Mist network. Times are RFC 3339 UTC; \
+                       lengths are metres from the top left of the map, x right, y down. Errors are problem details (RFC 9457)."
+    ),
+    paths(
+        receiver::take_default, receiver::take_named,
+        occupancy::now, occupancy::series, dwell::dwell, visits::list,
+        sites::list, sites::get, sites::put, sites::patch,
+        maps::list, maps::get, maps::put, maps::delete, maps::get_image, maps::put_image,
+        areas::list, areas::get, areas::put, areas::delete,
+        health::sources, health::live, health::ready, health::metrics,
+    ),
+    tags(
+        (name = "webhooks", description = "Deliveries in"),
+        (name = "metrics", description = "Occupancy, dwell, visits"),
+        (name = "places", description = "Sites, maps and areas"),
+        (name = "server", description = "Health and set-up")
+    )
+)]
+pub struct Document;
+
+pub async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}
+
+/// The document as indented JSON, as `footfall openapi` prints it.
+pub fn json() -> String {
+    Document::openapi().to_pretty_json().expect("the document is plain data")
+}

@@ -1,0 +1,81 @@
+//! `GET /v1/visits`: the visits themselves, a page at a time.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::dto::{Visit, Visits};
+use super::error::ApiError;
+use super::occupancy::require_areas;
+use super::params::{Query, VisitParams, Window, seconds};
+use super::{Api, Fallible};
+use crate::model::ids::Id;
+use crate::model::time::rfc3339;
+use crate::model::visit::Ended;
+use crate::problem::Problem;
+use crate::store::queries::{self, VisitFilter, VisitRow};
+
+const LIMIT_DEFAULT: i64 = 1_000;
+const LIMIT_MAX: i64 = 10_000;
+
+/// Visits that touch a window, in the order in which they were opened.
+#[utoipa::path(get, path = "/v1/visits", tag = "metrics", params(VisitParams),
+    responses((status = 200, body = Visits), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(State(api): State<Api>, Query(params): Query<VisitParams>) -> Fallible<Json<Visits>> {
+    let scope = params.scope()?;
+    let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
+    let limit = params.limit.as_deref().map_or(Ok(LIMIT_DEFAULT), limit)?;
+    let filter = VisitFilter {
+        from_ms: window.from_ms,
+        to_ms: window.to_ms,
+        client: params.client.as_deref().map(|id| Id::client(id).to_string()),
+        min_dwell_s: params.min_dwell.as_deref().map(|text| seconds("min_dwell", text)).transpose()?,
+        after: params.cursor.as_deref().map_or(Ok(0), cursor)?,
+        // One more tells whether there is a next page.
+        limit: limit + 1,
+    };
+    api.question(move |conn| {
+        require_areas(conn, &scope)?;
+        let mut rows = queries::visits(conn, &scope, &filter)?;
+        let has_more = rows.len() as i64 > limit;
+        if has_more {
+            rows.pop();
+        }
+        let next_cursor = rows.last().filter(|_| has_more).map(|row| row.key.to_string());
+        Ok(Json(Visits { visits: rows.into_iter().map(visit).collect(), next_cursor }))
+    })
+    .await
+}
+
+fn limit(text: &str) -> Result<i64, ApiError> {
+    text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+        ApiError::BadRequest(format!("`limit` is {text:?}; it must be a whole number from 1 to {LIMIT_MAX}"))
+    })
+}
+
+fn cursor(text: &str) -> Result<i64, ApiError> {
+    text.parse()
+        .map_err(|_| ApiError::BadRequest(format!("`cursor` is {text:?}; give the `next_cursor` of the page before")))
+}
+
+fn visit(row: VisitRow) -> Visit {
+    Visit {
+        visit_id: row.key,
+        site_id: row.site_id,
+        map_id: row.map_id,
+        area_id: row.area_id,
+        area_kind: row.area_kind.name(),
+        area_name: row.area_name,
+        client_id: row.client_id,
+        kind: row.client_kind.name(),
+        client_name: row.client_name,
+        source: row.source.name(),
+        entered_at: rfc3339(row.entered_ms),
+        exited_at: row.exited_ms.map(rfc3339),
+        dwell_s: row.exited_ms.map(|exited_ms| (exited_ms - row.entered_ms) as f64 / 1000.0),
+        ended: row.ended.map(|ended| match ended {
+            Ended::Left => "left",
+            Ended::Timeout => "timeout",
+        }),
+        area_version: row.area_version,
+    }
+}

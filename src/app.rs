@@ -1,0 +1,81 @@
+//! The composition root: opens the store, starts the pipeline, merges the routers, owns shutdown.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::TcpListener;
+use tower_http::compression::CompressionLayer;
+
+use crate::api::Api;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::pipeline::{self, Handle};
+use crate::receiver::Receiver;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// A server that listens.
+pub struct App {
+    listener: TcpListener,
+    router: Router,
+    pub pipeline: Handle,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl App {
+    /// Opens the file, restores the state and binds the address. Nothing is answered before [`App::run`].
+    pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<App> {
+        config.check()?;
+        let metrics = Metrics::new();
+        let store = Store::open(&config.store_options()).context("open the store")?;
+        let (pipeline, thread) =
+            pipeline::start(store.clone(), config.defaults(), config.limits(), clock.clone(), metrics.clone())
+                .context("restore the state from the store")?;
+        let receiver = Receiver::new(
+            config.demands(),
+            config.receiver.body_bytes_max,
+            pipeline.clone(),
+            clock.clone(),
+            metrics.clone(),
+        );
+        let source_names = config.sources.keys().cloned().collect();
+        let api = Api { store, pipeline: pipeline.clone(), clock, metrics, source_names };
+        // Answers to senders are too short to compress.
+        let router = receiver.router().merge(api.router().layer(CompressionLayer::new()));
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
+        Ok(App { listener, router, pipeline, thread })
+    }
+
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Answers until `stop` is done, then finishes what was asked before and commits what was taken.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let App { listener, router, pipeline, thread } = self;
+        drop(pipeline);
+        axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serve")?;
+        // The router and its handles are gone, so the thread ends once its queue is empty.
+        tokio::task::spawn_blocking(move || thread.join()).await?.map_err(|_| anyhow::anyhow!("the pipeline panicked"))
+    }
+}
+
+/// Resolves when the process is asked to stop.
+pub async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .expect("the process may handle its own signals");
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupt.await;
+    tracing::info!("stopping: finishing what was taken");
+}

@@ -1,0 +1,290 @@
+//! One configuration: defaults, then a TOML file, then the environment. Checked once, at the start.
+//!
+//! Every key is also an environment variable: `FOOTFALL_` and the path, upper case, joined by two underscores, such as
+//! `FOOTFALL_SERVER__LISTEN`. Unknown keys are errors.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::DedupeWindow;
+use crate::model::settings::PresenceRules;
+use crate::pipeline::{Defaults, Limits};
+use crate::receiver::signature::{Demand, Secret};
+use crate::store::StoreOptions;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub server: Server,
+    pub store: StoreSection,
+    pub receiver: Receiver,
+    pub presence: Presence,
+    /// By name: `default` is the one behind `/v1/webhooks/mist`, others behind `/v1/webhooks/mist/{name}`.
+    pub sources: BTreeMap<String, Source>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Nobody logs in to the query API yet, so it listens beyond this machine only when told so in so many words.
+    pub allow_open_access: bool,
+    /// One JSON object a log line.
+    pub log_json: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// The DuckDB file; made when it is not there.
+    pub path: PathBuf,
+    /// DuckDB's memory limit, such as "2GB".
+    pub memory_limit: Option<String>,
+    /// DuckDB's worker threads; one per core when absent.
+    pub threads: Option<i64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receiver {
+    /// Longest body taken, before and after decompression, in bytes.
+    pub body_bytes_max: usize,
+    /// Deliveries that may wait for their commit.
+    pub queue_deliveries: usize,
+    /// Body bytes that may wait for their commit.
+    pub queue_bytes: usize,
+    /// Events after which one commit takes no further delivery.
+    pub commit_events: usize,
+    /// How far back an event is recognised as a duplicate, hours of event time.
+    pub dedupe_window_h: f64,
+}
+
+/// The presence rules of sites that do not set their own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Presence {
+    pub exit_grace_s: f64,
+    pub presence_timeout_s: f64,
+    pub reported_timeout_s: f64,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Source {
+    /// The webhook's secret; a second one is valid beside it while the first is being replaced.
+    pub secrets: Vec<String>,
+    /// Take deliveries without a signature. Must be said, or a source without a secret is an error.
+    pub unsigned: bool,
+    /// Take the older `X-Mist-Signature` (SHA-1) where the newer one is absent.
+    pub allow_signature_v1: bool,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source {{ {} secrets, unsigned: {} }}", self.secrets.len(), self.unsigned)
+    }
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), allow_open_access: false, log_json: false }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> StoreSection {
+        StoreSection { path: "footfall.duckdb".into(), memory_limit: None, threads: None }
+    }
+}
+
+impl Default for Receiver {
+    fn default() -> Receiver {
+        Receiver {
+            body_bytes_max: 8 << 20,
+            queue_deliveries: 4096,
+            queue_bytes: 256 << 20,
+            commit_events: 20_000,
+            dedupe_window_h: 24.0,
+        }
+    }
+}
+
+impl Default for Presence {
+    fn default() -> Presence {
+        let rules = PresenceRules::DEFAULT;
+        Presence {
+            exit_grace_s: rules.exit_grace_ms as f64 / 1000.0,
+            presence_timeout_s: rules.presence_timeout_ms as f64 / 1000.0,
+            reported_timeout_s: rules.reported_timeout_ms as f64 / 1000.0,
+        }
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("read the configuration")]
+    Unreadable(#[from] Box<figment::Error>),
+    #[error("{key}: {problem}")]
+    Wrong { key: String, problem: String },
+}
+
+impl Config {
+    /// Reads `file`, if one is named, and the environment over it. A named file that is not there is an error.
+    pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(path) = file {
+            if !path.is_file() {
+                let problem = "there is no such file".into();
+                return Err(ConfigError::Wrong { key: path.display().to_string(), problem });
+            }
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        // FOOTFALL_LOG and FOOTFALL_CONFIG are read elsewhere and have no section.
+        let environment = Env::prefixed("FOOTFALL_").filter(|key| key.as_str().contains("__")).split("__");
+        let config: Config = figment.merge(environment).extract().map_err(Box::new)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What types alone cannot say.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, problem: &str| Err(ConfigError::Wrong { key: key.into(), problem: problem.into() });
+        if !self.server.listen.ip().is_loopback() && !self.server.allow_open_access {
+            return wrong(
+                "server.listen",
+                "is reachable from other machines, and anyone there could read everything: listen on 127.0.0.1 behind \
+                 a proxy that forwards only /v1/webhooks/, or set server.allow_open_access = true",
+            );
+        }
+        let receiver = &self.receiver;
+        if receiver.body_bytes_max == 0 || receiver.queue_deliveries == 0 || receiver.commit_events == 0 {
+            return wrong("receiver", "body_bytes_max, queue_deliveries and commit_events must be at least 1");
+        }
+        if receiver.queue_bytes < receiver.body_bytes_max || receiver.queue_bytes > u32::MAX as usize {
+            return wrong("receiver.queue_bytes", "must hold at least one body of body_bytes_max, and at most 4 GiB");
+        }
+        if !(receiver.dedupe_window_h > 0.0 && receiver.dedupe_window_h <= 1000.0) {
+            return wrong("receiver.dedupe_window_h", "must lie between 0 and 1000 hours");
+        }
+        let Presence { exit_grace_s, presence_timeout_s, reported_timeout_s } = self.presence;
+        if let Err(problem) = check_presence(Some(exit_grace_s), Some(presence_timeout_s), Some(reported_timeout_s)) {
+            return wrong("presence", problem);
+        }
+        for (name, source) in &self.sources {
+            let key = format!("sources.{name}");
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+                return wrong(&key, "a source's name stands in a URL: use letters, digits, - and _");
+            }
+            if source.unsigned != source.secrets.is_empty() {
+                return wrong(
+                    &key,
+                    "give it the webhook's secret (secrets = [\"...\"]), or say unsigned = true if the webhook has none",
+                );
+            }
+            if source.secrets.iter().any(String::is_empty) {
+                return wrong(&key, "a secret must not be empty");
+            }
+        }
+        Ok(())
+    }
+
+    pub fn store_options(&self) -> StoreOptions {
+        let StoreSection { path, memory_limit, threads } = self.store.clone();
+        StoreOptions { path, memory_limit, threads }
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            queue_deliveries: self.receiver.queue_deliveries,
+            queue_bytes: self.receiver.queue_bytes,
+            drain_events: self.receiver.commit_events,
+        }
+    }
+
+    pub fn defaults(&self) -> Defaults {
+        let ms = |s: f64| (s * 1000.0).round() as i64;
+        Defaults {
+            rules: PresenceRules {
+                exit_grace_ms: ms(self.presence.exit_grace_s),
+                presence_timeout_ms: ms(self.presence.presence_timeout_s),
+                reported_timeout_ms: ms(self.presence.reported_timeout_s),
+            },
+            dedupe_window: DedupeWindow((self.receiver.dedupe_window_h * 3.6e6) as i64),
+        }
+    }
+
+    /// What each source demands of its deliveries.
+    pub fn demands(&self) -> BTreeMap<String, Demand> {
+        let demand = |source: &Source| match source.unsigned {
+            true => Demand::Unsigned,
+            false => Demand::Signed {
+                secrets: source.secrets.iter().map(Secret::new).collect(),
+                is_v1_allowed: source.allow_signature_v1,
+            },
+        };
+        self.sources.iter().map(|(name, source)| (name.clone(), demand(source))).collect()
+    }
+}
+
+/// Whether presence settings make sense; the same for the configuration, a site and an area.
+pub fn check_presence(
+    exit_grace_s: Option<f64>,
+    presence_timeout_s: Option<f64>,
+    reported_timeout_s: Option<f64>,
+) -> Result<(), &'static str> {
+    const YEAR_S: f64 = 31_536_000.0;
+    if exit_grace_s.is_some_and(|s| !(0.0..=YEAR_S).contains(&s)) {
+        return Err("exit_grace_s must lie between 0 and a year in seconds");
+    }
+    if [presence_timeout_s, reported_timeout_s].into_iter().flatten().any(|s| !(0.001..=YEAR_S).contains(&s)) {
+        return Err("presence_timeout_s and reported_timeout_s must lie between 0.001 and a year in seconds");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        let figment = Figment::from(Serialized::defaults(Config::default())).merge(Toml::string(text));
+        let config: Config = figment.extract().map_err(Box::new)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = from_toml("[server]\nlisten_on = \"x\"").unwrap_err();
+        let ConfigError::Unreadable(cause) = error else { panic!("{error}") };
+        assert!(cause.to_string().contains("listen_on"), "{cause}");
+    }
+
+    #[test]
+    fn a_source_without_a_secret_must_say_so() {
+        assert!(from_toml("[sources.default]").is_err());
+        assert!(from_toml("[sources.default]\nunsigned = true").is_ok());
+        assert!(from_toml("[sources.default]\nsecrets = [\"a\", \"b\"]").is_ok());
+        assert!(from_toml("[sources.default]\nsecrets = [\"a\"]\nunsigned = true").is_err());
+        assert!(from_toml("[sources.default]\nsecrets = [\"\"]").is_err());
+    }
+
+    #[test]
+    fn other_machines_get_in_only_when_told_so() {
+        assert!(from_toml("[server]\nlisten = \"0.0.0.0:80\"").is_err());
+        assert!(from_toml("[server]\nlisten = \"0.0.0.0:80\"\nallow_open_access = true").is_ok());
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = from_toml("[sources.default]\nsecrets = [\"hunter2\"]").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

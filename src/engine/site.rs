@@ -1,0 +1,253 @@
+//! One site: its maps, its clients, and its clock.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashMap;
+
+use super::client::Client;
+use super::presence::Rules;
+use super::zone_index::ZoneIndex;
+use super::{DedupeWindow, FixInput, Plan, TransitionInput, Verdict};
+use crate::model::event::Trigger;
+use crate::model::ids::{AreaKey, ClientKey, MapKey, VisitKey};
+use crate::model::position::Position;
+use crate::model::settings::PresenceRules;
+use crate::model::time::{EventTime, ReceivedAt};
+use crate::model::visit::{Source, Visit, VisitChange};
+
+#[derive(Debug)]
+pub struct Site {
+    rules: Rules,
+    maps: FxHashMap<MapKey, Map>,
+    clock: SiteClock,
+    clients: FxHashMap<ClientKey, Client>,
+    /// When to look at a client again. An entry that is not the client's current deadline is stale and skipped.
+    deadlines: BinaryHeap<Reverse<(i64, ClientKey)>>,
+    /// Reused between fixes.
+    zones: Vec<(AreaKey, u32)>,
+}
+
+#[derive(Debug)]
+struct Map {
+    size_m: Option<(f64, f64)>,
+    index: ZoneIndex,
+}
+
+impl Default for Site {
+    fn default() -> Site {
+        Site {
+            rules: Rules::new(PresenceRules::DEFAULT),
+            maps: FxHashMap::default(),
+            clock: SiteClock::default(),
+            clients: FxHashMap::default(),
+            deadlines: BinaryHeap::new(),
+            zones: Vec::new(),
+        }
+    }
+}
+
+impl Site {
+    pub fn set_rules(&mut self, rules: PresenceRules) {
+        self.rules.of_site = rules;
+    }
+
+    pub fn set_area_rules(&mut self, area: AreaKey, rules: Option<PresenceRules>) {
+        match rules {
+            Some(rules) => self.rules.of_areas.insert(area, rules),
+            None => self.rules.of_areas.remove(&area),
+        };
+    }
+
+    pub fn set_map(&mut self, map: MapKey, plan: Option<Plan>) {
+        match plan {
+            Some(plan) => {
+                self.maps.insert(map, Map { size_m: plan.size_m, index: ZoneIndex::new(plan.zones) });
+            }
+            None => {
+                self.maps.remove(&map);
+            }
+        }
+    }
+
+    pub fn apply_fix(
+        &mut self,
+        fix: &FixInput,
+        window: DedupeWindow,
+        next_visit: &mut VisitKey,
+        changes: &mut Vec<VisitChange>,
+    ) -> Verdict {
+        let client = self.clients.entry(fix.client).or_default();
+        if !client.is_new_fix(fix.at, window) {
+            return Verdict::Duplicate;
+        }
+        client.sign(fix.at, &self.rules, changes);
+        let verdict = if client.is_late(fix.at) {
+            Verdict::Late
+        } else {
+            match self.maps.get(&fix.map) {
+                Some(map) => map.index.zones_at(fix.position, &mut self.zones),
+                None => self.zones.clear(),
+            }
+            let open = |area, area_version| Visit {
+                key: take(next_visit),
+                site: fix.site,
+                map: Some(fix.map),
+                area,
+                area_version,
+                client: fix.client,
+                source: Source::Computed,
+                entered_at: fix.at,
+            };
+            client.move_to(fix.at, &self.zones, &self.rules, open, changes);
+            Verdict::Applied
+        };
+        self.reschedule(fix.client);
+        self.observe(fix.at, fix.received_at, changes);
+        verdict
+    }
+
+    pub fn apply_transition(
+        &mut self,
+        transition: &TransitionInput,
+        window: DedupeWindow,
+        next_visit: &mut VisitKey,
+        changes: &mut Vec<VisitChange>,
+    ) -> Verdict {
+        let TransitionInput { area, trigger, at, .. } = *transition;
+        let client = self.clients.entry(transition.client).or_default();
+        if !client.is_new_transition(area, trigger, at, window) {
+            return Verdict::Duplicate;
+        }
+        client.sign(at, &self.rules, changes);
+        let open = || Visit {
+            key: take(next_visit),
+            site: transition.site,
+            map: transition.map,
+            area,
+            area_version: transition.area_version,
+            client: transition.client,
+            source: Source::Reported,
+            entered_at: at,
+        };
+        let verdict = client.cross(area, trigger, at, open, changes);
+        self.reschedule(transition.client);
+        self.observe(at, transition.received_at, changes);
+        verdict
+    }
+
+    /// Moves the clock to an event's time, if that is news, and closes what is due.
+    pub fn observe(&mut self, at: EventTime, received_at: ReceivedAt, changes: &mut Vec<VisitChange>) {
+        self.clock.observe(at, received_at);
+        self.close_due(changes);
+    }
+
+    /// Runs the clock on to the wall time `now` and closes what is due.
+    pub fn tick(&mut self, now: ReceivedAt, changes: &mut Vec<VisitChange>) {
+        self.clock.run_on(now);
+        self.close_due(changes);
+    }
+
+    pub fn reached(&self) -> Option<EventTime> {
+        self.clock.reached()
+    }
+
+    pub fn is_off_map(&self, map: MapKey, at: Position) -> bool {
+        let size_m = self.maps.get(&map).and_then(|map| map.size_m);
+        size_m.is_some_and(|(width_m, height_m)| {
+            !(0.0..=width_m).contains(&at.x_m()) || !(0.0..=height_m).contains(&at.y_m())
+        })
+    }
+
+    pub fn restore_clock(&mut self, newest: EventTime, received_at: ReceivedAt) {
+        self.clock.observe(newest, received_at);
+    }
+
+    pub fn restore_fix(&mut self, client: ClientKey, at: EventTime, is_late: bool, window: DedupeWindow) {
+        self.clients.entry(client).or_default().restore_fix(at, is_late, window);
+    }
+
+    pub fn restore_transition(
+        &mut self,
+        client: ClientKey,
+        area: AreaKey,
+        trigger: Trigger,
+        at: EventTime,
+        is_late: bool,
+        window: DedupeWindow,
+    ) {
+        self.clients.entry(client).or_default().restore_transition(area, trigger, at, is_late, window);
+    }
+
+    pub fn newest_sign(&self, client: ClientKey) -> Option<EventTime> {
+        self.clients.get(&client)?.newest_sign()
+    }
+
+    pub fn restore_visit(&mut self, visit: Visit, outside_since: Option<EventTime>, is_closed: bool) {
+        self.clients.entry(visit.client).or_default().restore_visit(visit, outside_since, is_closed);
+        self.reschedule(visit.client);
+    }
+
+    fn close_due(&mut self, changes: &mut Vec<VisitChange>) {
+        let Some(reached) = self.clock.reached() else { return };
+        while let Some(&Reverse((deadline_ms, key))) = self.deadlines.peek() {
+            if deadline_ms > reached.0 {
+                return;
+            }
+            self.deadlines.pop();
+            let client = self.clients.get_mut(&key).expect("a client with a deadline is kept");
+            if client.scheduled_ms != deadline_ms {
+                continue;
+            }
+            client.scheduled_ms = i64::MAX;
+            client.close_due(reached, &self.rules, changes);
+            self.reschedule(key);
+        }
+    }
+
+    /// Puts the client's deadline on the heap when it is nearer than the one there. One that has moved away is left:
+    /// the client is looked at then, and scheduled again.
+    fn reschedule(&mut self, key: ClientKey) {
+        let client = self.clients.get_mut(&key).expect("only known clients are scheduled");
+        let deadline_ms = client.deadline_ms(&self.rules);
+        if deadline_ms < client.scheduled_ms {
+            client.scheduled_ms = deadline_ms;
+            self.deadlines.push(Reverse((deadline_ms, key)));
+        }
+    }
+}
+
+fn take(next_visit: &mut VisitKey) -> VisitKey {
+    let key = *next_visit;
+    next_visit.0 += 1;
+    key
+}
+
+/// The time a site has reached: its newest event time, running on at wall speed since that event was received.
+/// Never runs backwards.
+#[derive(Debug, Default)]
+struct SiteClock {
+    newest: Option<(EventTime, ReceivedAt)>,
+    reached: Option<EventTime>,
+}
+
+impl SiteClock {
+    fn observe(&mut self, at: EventTime, received_at: ReceivedAt) {
+        if self.newest.is_none_or(|(newest, _)| at > newest) {
+            self.newest = Some((at, received_at));
+            self.reached = self.reached.max(Some(at));
+        }
+    }
+
+    fn run_on(&mut self, now: ReceivedAt) {
+        if let Some((newest, received_at)) = self.newest {
+            // A wall clock that was set back must not take the site with it.
+            let elapsed_ms = (now.0 - received_at.0).max(0);
+            self.reached = self.reached.max(Some(EventTime(newest.0 + elapsed_ms)));
+        }
+    }
+
+    fn reached(&self) -> Option<EventTime> {
+        self.reached
+    }
+}

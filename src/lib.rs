@@ -1,0 +1,36 @@
+//! Location analytics for Juniper Mist networks: occupancy and dwell time from location webhooks, in one DuckDB file.
+//!
+//! ```text
+//! webhook ──> receiver ──> model events ──> pipeline ──┬──> engine (pure)
+//!             (HTTP in)    (plain types)    (one thread)└──> store ──────> query API
+//! ```
+//!
+//! Data goes one way, and no stage calls back up the stream. What holds everywhere:
+//!
+//! - A delivery answered with 200 is committed. One that is not committed is not kept.
+//! - The engine is a function of its inputs: no I/O, no wall clock, no randomness.
+//! - A client's visits depend on its own events in order of time, not on what came between them or when clocks ticked.
+//! - Positions are millimetres and instants milliseconds from the receiver on; what the engine saw is what is stored.
+//!
+//! Read in this order: [`model`], [`engine`], [`receiver`], [`pipeline`], [`store`], [`api`], [`app`].
+
+pub mod model;
+
+pub mod engine;
+pub mod floorplan;
+pub mod receiver;
+
+pub mod pipeline;
+pub mod store;
+
+pub mod api;
+pub mod problem;
+
+pub mod app;
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod replay;
+pub mod telemetry;

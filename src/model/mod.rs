@@ -1,0 +1,12 @@
+//! The nouns everything shares: no IO, no async, nothing of any vendor's payload.
+
+pub mod calendar;
+pub mod event;
+pub mod floorplan;
+pub mod ids;
+pub mod metrics;
+pub mod position;
+pub mod settings;
+pub mod time;
+pub mod topic;
+pub mod visit;

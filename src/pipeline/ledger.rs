@@ -1,0 +1,95 @@
+//! What one drain did to the visits, folded: where each stood before, where it stands now.
+
+use std::collections::BTreeMap;
+
+use super::directory::column;
+use crate::model::ids::VisitKey;
+use crate::model::visit::{Exit, Visit, VisitChange};
+use crate::store::row::{self, Instant};
+use crate::store::writer::Drain;
+
+/// Folds changes in the order the engine made them.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// In key order, so that the same changes write the same rows in the same order.
+    visits: BTreeMap<VisitKey, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    before: Before,
+    visit: Visit,
+    exit: Option<Exit>,
+}
+
+/// Where the visit stood when the drain began.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Nowhere,
+    Open,
+    Ended,
+}
+
+impl Ledger {
+    pub fn note(&mut self, change: &VisitChange) {
+        let (visit, exit, before) = match change {
+            VisitChange::Opened(visit) => (visit, None, Before::Nowhere),
+            VisitChange::Closed(visit, exit) => (visit, Some(*exit), Before::Open),
+            VisitChange::Reopened(visit) => (visit, None, Before::Ended),
+        };
+        self.visits.entry(visit.key).or_insert(Entry { before, visit: *visit, exit }).exit = exit;
+    }
+
+    /// How many more visits stand open after the drain than before it.
+    pub fn opened_net(&self) -> i64 {
+        let is_open = |entry: &Entry| i64::from(entry.exit.is_none());
+        let was_open = |entry: &Entry| i64::from(matches!(entry.before, Before::Open));
+        self.visits.values().map(|entry| is_open(entry) - was_open(entry)).sum()
+    }
+
+    /// Puts the rows to write and the visits to move into the drain.
+    pub fn settle(self, drain: &mut Drain) {
+        for (key, Entry { before, visit, exit }) in self.visits {
+            match (before, exit) {
+                (Before::Open, None) => continue,
+                (Before::Open, Some(_)) => drain.no_longer_open.push(key),
+                (Before::Ended, _) => drain.no_longer_ended.push(key),
+                (Before::Nowhere, _) => {}
+            }
+            match exit {
+                Some(exit) => drain.visits.push(ended_row(&visit, &exit)),
+                None => drain.open_visits.push(open_row(&visit)),
+            }
+        }
+    }
+}
+
+fn open_row(visit: &Visit) -> row::OpenVisit {
+    row::OpenVisit {
+        visit_key: visit.key.0,
+        site_key: column(visit.site.0),
+        map_key: visit.map.map(|map| column(map.0)),
+        area_key: column(visit.area.0),
+        area_version: column(visit.area_version),
+        client_key: column(visit.client.0),
+        source: visit.source as u8,
+        entered_at: Instant(visit.entered_at.0),
+    }
+}
+
+fn ended_row(visit: &Visit, exit: &Exit) -> row::Visit {
+    let open = open_row(visit);
+    row::Visit {
+        visit_key: open.visit_key,
+        site_key: open.site_key,
+        map_key: open.map_key,
+        area_key: open.area_key,
+        area_version: open.area_version,
+        client_key: open.client_key,
+        source: open.source,
+        entered_at: open.entered_at,
+        exited_at: Instant(exit.exited_at.0),
+        ended: exit.ended as u8,
+        clock_after: exit.clock_after.map(|at| Instant(at.0)),
+    }
+}

@@ -1,0 +1,383 @@
+//! The one thread that owns engine and writer: take what waits, apply, commit, then answer.
+//!
+//! A delivery is acknowledged only after the commit that holds it. When a commit fails, nothing of it is kept: its
+//! deliveries are refused, and engine and dictionaries are read back from the file.
+
+mod change;
+mod directory;
+mod intake;
+mod ledger;
+pub mod recount;
+mod reload;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+pub use change::{AreaSettings, Change, ChangeError};
+pub use intake::Receipt;
+pub use reload::Defaults;
+
+use crate::clock::{self, Clock};
+use crate::model::event::Delivery;
+use crate::model::ids::{DeliveryKey, SiteKey};
+use crate::store::writer::{Drain, Writer, append};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use intake::Intake;
+use ledger::Ledger;
+use reload::Loaded;
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Deliveries that may wait for their commit.
+    pub queue_deliveries: usize,
+    /// Body bytes that may wait for their commit.
+    pub queue_bytes: usize,
+    /// Events after which a drain takes no further delivery.
+    pub drain_events: usize,
+}
+
+/// Why a delivery was not taken. Either way nothing of it is kept, and it may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the queue is full")]
+    QueueFull,
+    #[error("the store could not commit")]
+    NotStored,
+}
+
+enum Job {
+    Deliver(Waiting),
+    Change { change: Box<Change>, done: oneshot::Sender<Result<(), ChangeError>> },
+    Tick { done: Option<oneshot::Sender<()>> },
+}
+
+/// A delivery in the queue, and who waits for its commit.
+struct Waiting {
+    delivery: Delivery,
+    /// Its share of the queue's bytes.
+    room: OwnedSemaphorePermit,
+    done: oneshot::Sender<Result<Receipt, Refused>>,
+}
+
+/// The way in, for whoever has deliveries or changes. Cheap to clone; the thread ends when the last one is gone.
+#[derive(Clone)]
+pub struct Handle {
+    jobs: mpsc::Sender<Job>,
+    room: Arc<Semaphore>,
+    live: Arc<Live>,
+    metrics: Metrics,
+}
+
+/// What the pipeline tells of itself between commits.
+#[derive(Debug, Default)]
+struct Live {
+    is_ready: AtomicBool,
+    clocks: RwLock<BTreeMap<SiteKey, i64>>,
+}
+
+impl Handle {
+    /// Hands a delivery on and waits for its commit. A full queue is refused at once.
+    pub async fn deliver(&self, delivery: Delivery) -> Result<Receipt, Refused> {
+        let bytes = u32::try_from(delivery.body_bytes).unwrap_or(u32::MAX).max(1);
+        let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| Refused::QueueFull)?;
+        let (done, answer) = oneshot::channel();
+        self.metrics.queue_deliveries.inc();
+        self.metrics.queue_bytes.add(i64::from(bytes));
+        let sent = self.jobs.try_send(Job::Deliver(Waiting { delivery, room, done }));
+        let outcome = match sent {
+            Ok(()) => answer.await.unwrap_or(Err(Refused::NotStored)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Refused::QueueFull),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Refused::NotStored),
+        };
+        self.metrics.queue_deliveries.dec();
+        self.metrics.queue_bytes.sub(i64::from(bytes));
+        outcome
+    }
+
+    /// Makes a change of sites, maps or areas, and waits for its commit.
+    pub async fn change(&self, change: Change) -> Result<(), ChangeError> {
+        let (done, answer) = oneshot::channel();
+        let job = Job::Change { change: Box::new(change), done };
+        self.jobs.send(job).await.map_err(|_| ChangeError::Stopped)?;
+        answer.await.unwrap_or(Err(ChangeError::Stopped))
+    }
+
+    /// Runs the site clocks on to the present and waits for the commit of what that closed.
+    pub async fn tick(&self) {
+        let (done, answer) = oneshot::channel();
+        if self.jobs.send(Job::Tick { done: Some(done) }).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// The time a site has reached, Unix milliseconds; `None` before its first event.
+    pub fn site_clock_ms(&self, site: SiteKey) -> Option<i64> {
+        self.live.clocks.read().expect("no one panics with the clocks").get(&site).copied()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.live.is_ready.load(Ordering::Acquire) && !self.jobs.is_closed()
+    }
+}
+
+/// Loads the state of the file and starts the thread. Ticks come every second from a task of the current runtime.
+pub fn start(
+    store: Store,
+    defaults: Defaults,
+    limits: Limits,
+    clock: Clock,
+    metrics: Metrics,
+) -> Result<(Handle, JoinHandle<()>), StoreError> {
+    let stopwatch = clock::stopwatch();
+    let loaded = reload::load(&store, &defaults)?;
+    tracing::info!(duration_ms = stopwatch.elapsed().as_millis() as u64, "state restored");
+    let mut writer = Writer::new(&store)?;
+    writer.in_transaction(|conn| append(conn, &[defaults.run_row(clock.now())]))?;
+    let (jobs, queue) = mpsc::channel(limits.queue_deliveries);
+    let live = Arc::new(Live::default());
+    let pipeline = Pipeline {
+        writer,
+        store,
+        defaults,
+        limits,
+        clock,
+        metrics: metrics.clone(),
+        live: live.clone(),
+        loaded,
+        last_tick_ms: i64::MIN,
+    };
+    let room = Arc::new(Semaphore::new(limits.queue_bytes.min(Semaphore::MAX_PERMITS)));
+    let thread = std::thread::Builder::new()
+        .name("pipeline".into())
+        .spawn(move || pipeline.run(queue))
+        .expect("the system can start a thread");
+    tokio::spawn(tick_every_second(jobs.downgrade()));
+    Ok((Handle { jobs, room, live, metrics }, thread))
+}
+
+async fn tick_every_second(jobs: mpsc::WeakSender<Job>) {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let Some(jobs) = jobs.upgrade() else { return };
+        // A full queue needs no tick: its deliveries move the clocks.
+        let _ = jobs.try_send(Job::Tick { done: None });
+    }
+}
+
+struct Pipeline {
+    store: Store,
+    writer: Writer,
+    defaults: Defaults,
+    limits: Limits,
+    clock: Clock,
+    metrics: Metrics,
+    live: Arc<Live>,
+    loaded: Loaded,
+    last_tick_ms: i64,
+}
+
+/// A second, in which the site clocks need not be looked at again.
+const TICK_MS: i64 = 1000;
+
+impl Pipeline {
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        self.publish();
+        self.live.is_ready.store(true, Ordering::Release);
+        let mut next = None;
+        loop {
+            let Some(job) = next.take().or_else(|| queue.blocking_recv()) else {
+                break;
+            };
+            match job {
+                Job::Deliver(first) => {
+                    let mut events = first.delivery.events.len();
+                    let mut waiting = vec![first];
+                    while events < self.limits.drain_events {
+                        match queue.try_recv() {
+                            Ok(Job::Deliver(more)) => {
+                                events += more.delivery.events.len();
+                                waiting.push(more);
+                            }
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.deliver(waiting, events);
+                }
+                Job::Change { change, done } => {
+                    let _ = done.send(self.change(*change));
+                }
+                Job::Tick { done } => {
+                    self.tick();
+                    if let Some(done) = done {
+                        let _ = done.send(());
+                    }
+                }
+            }
+        }
+        tracing::info!("pipeline stopped");
+    }
+
+    /// One drain: all that waits, through the engine and into one transaction; then the answers.
+    fn deliver(&mut self, waiting: Vec<Waiting>, events: usize) {
+        let stopwatch = clock::stopwatch();
+        let mut drain = Drain::default();
+        let mut answers = Vec::with_capacity(waiting.len());
+        let is_tick_due = self.clock.now().0 - self.last_tick_ms >= TICK_MS;
+        let opened = self.fill(&mut drain, |intake, next_delivery| {
+            for Waiting { delivery, room, done } in waiting {
+                let key = DeliveryKey(*next_delivery);
+                *next_delivery += 1;
+                let topic = delivery.topic.clone();
+                answers.push((done, room, topic, intake.take(key, delivery)));
+            }
+        });
+        let stored = self.commit(&drain, opened);
+        self.metrics.commit_seconds.observe(stopwatch.elapsed().as_secs_f64());
+        self.metrics.commit_events.observe(events as f64);
+        for (done, room, topic, receipt) in answers {
+            drop(room);
+            if stored {
+                self.count(&topic, &receipt);
+            }
+            // Whoever asked may be gone; the delivery is stored all the same.
+            let _ = done.send(if stored { Ok(receipt) } else { Err(Refused::NotStored) });
+        }
+        if is_tick_due {
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        self.last_tick_ms = now.0;
+        let mut drain = Drain::default();
+        let opened = self.fill(&mut drain, |intake, _| {
+            intake.engine.tick(now, intake.changes);
+            intake.note_changes();
+        });
+        if drain.is_empty() {
+            self.publish();
+        } else {
+            self.commit(&drain, opened);
+        }
+    }
+
+    /// Lends everything to `work`, then settles what it did to the visits; returns how many more are open.
+    fn fill(&mut self, drain: &mut Drain, work: impl FnOnce(&mut Intake<'_>, &mut i64)) -> i64 {
+        let mut ledger = Ledger::default();
+        let Loaded { engine, directory, unbound, next, .. } = &mut self.loaded;
+        let mut changes = Vec::new();
+        let mut intake = Intake {
+            engine,
+            directory,
+            drain,
+            ledger: &mut ledger,
+            next_scan: &mut next.scan,
+            changes: &mut changes,
+            unbound,
+        };
+        work(&mut intake, &mut next.delivery);
+        let opened = ledger.opened_net();
+        ledger.settle(drain);
+        opened
+    }
+
+    /// Commits a drain; on failure reads everything back, so that memory is what the file says again.
+    fn commit(&mut self, drain: &Drain, opened: i64) -> bool {
+        match self.writer.commit(drain) {
+            Ok(()) => {
+                self.loaded.open_visits += opened;
+                self.publish();
+                true
+            }
+            Err(error) => {
+                self.metrics.commit_failures.inc();
+                tracing::error!(error = &error as &dyn std::error::Error, "commit failed; its deliveries are refused");
+                self.reload();
+                false
+            }
+        }
+    }
+
+    /// Reads engine and dictionaries back. When even that fails the process must not go on: it would answer from a
+    /// state that is not the file's.
+    fn reload(&mut self) {
+        self.live.is_ready.store(false, Ordering::Release);
+        let loaded = reload::load(&self.store, &self.defaults).and_then(|loaded| {
+            self.writer = Writer::new(&self.store)?;
+            Ok(loaded)
+        });
+        match loaded {
+            Ok(loaded) => {
+                self.loaded = loaded;
+                self.publish();
+                self.live.is_ready.store(true, Ordering::Release);
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the file cannot be read after a failed commit; stopping: start again once the cause is mended"
+                );
+                std::process::exit(70);
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), ChangeError> {
+        let now = self.clock.now();
+        let changed = change::apply(change, &mut self.writer, &mut self.loaded.directory, now);
+        let places = match changed {
+            Ok(()) => self.store.read(reload::Places::read).map_err(ChangeError::from),
+            Err(error) => Err(error),
+        };
+        match places {
+            Ok(places) => {
+                places.enter_in(&mut self.loaded.directory);
+                self.loaded.unbound = places.give_to(&mut self.loaded.engine, &self.defaults);
+                Ok(())
+            }
+            Err(error) => {
+                // Keys given in vain are forgotten again, and what was committed is taken in.
+                if matches!(error, ChangeError::Store(_)) {
+                    self.reload();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn count(&self, topic: &str, receipt: &Receipt) {
+        let label = if crate::model::topic::KNOWN.contains(&topic) { topic } else { "other" };
+        let count = |outcome, n: usize| {
+            if n > 0 {
+                self.metrics.events.with_label_values(&[label, outcome]).inc_by(n as u64);
+            }
+        };
+        count("stored", receipt.events - receipt.duplicates);
+        count("duplicate", receipt.duplicates);
+        count("quarantined", receipt.quarantined);
+        self.metrics.late_events.inc_by(receipt.late as u64);
+        self.metrics.unmatched_exits.inc_by(receipt.unmatched_exits as u64);
+    }
+
+    fn publish(&self) {
+        self.metrics.open_visits.set(self.loaded.open_visits);
+        let mut clocks = self.live.clocks.write().expect("no one panics with the clocks");
+        for (site, reached) in self.loaded.engine.clocks() {
+            clocks.insert(site, reached.0);
+        }
+    }
+}

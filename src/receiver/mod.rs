@@ -1,0 +1,239 @@
+//! Webhooks in: verify over the raw bytes, decode, hand on, and answer 200 once it is committed.
+//!
+//! Refusals are problem details that say what to do; 503 with `Retry-After` means nothing was kept, send it again.
+
+pub mod decode;
+mod fields;
+mod payload;
+mod scalar;
+pub mod signature;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+
+use crate::clock::Clock;
+use crate::model::topic;
+use crate::pipeline::{Handle, Receipt, Refused};
+use crate::problem::Problem;
+use crate::telemetry::Metrics;
+use decode::BodyError;
+use signature::{Demand, SignatureError};
+
+/// The source behind the address without a source's name.
+pub const DEFAULT_SOURCE: &str = "default";
+
+/// Bodies longer than this are decoded off the async threads, so that they hold up nobody else's answer.
+const INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// Seconds after which a refused sender should try again.
+const RETRY_AFTER_S: &str = "1";
+
+#[derive(Clone)]
+pub struct Receiver {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    sources: BTreeMap<String, (Arc<str>, Demand)>,
+    body_bytes_max: usize,
+    pipeline: Handle,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl Receiver {
+    pub fn new(
+        demands: BTreeMap<String, Demand>,
+        body_bytes_max: usize,
+        pipeline: Handle,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Receiver {
+        let sources = demands.into_iter().map(|(name, demand)| (name.clone(), (name.into(), demand))).collect();
+        Receiver { inner: Arc::new(Inner { sources, body_bytes_max, pipeline, clock, metrics }) }
+    }
+
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/v1/webhooks/mist", post(take_default))
+            .route("/v1/webhooks/mist/{source}", post(take_named))
+            .with_state(self)
+    }
+}
+
+/// A webhook delivery of the source named `default`.
+///
+/// 200 means that every event is committed. The signature of the raw bytes stands in `X-Mist-Signature-v2`.
+#[utoipa::path(post, path = "/v1/webhooks/mist", tag = "webhooks",
+    request_body(content = serde_json::Value, description = "`{\"topic\", \"events\"}`, plain or gzip"),
+    responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 413, body = Problem), (status = 503, body = Problem, description = "Nothing was kept: send it again")))]
+pub async fn take_default(State(receiver): State<Receiver>, request: Request<Body>) -> Response {
+    receiver.take(DEFAULT_SOURCE, request).await
+}
+
+/// A webhook delivery of a named source.
+#[utoipa::path(post, path = "/v1/webhooks/mist/{source}", tag = "webhooks",
+    params(("source", description = "The source's name in the configuration")),
+    request_body(content = serde_json::Value, description = "`{\"topic\", \"events\"}`, plain or gzip"),
+    responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 404, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
+pub async fn take_named(
+    State(receiver): State<Receiver>,
+    Path(source): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    receiver.take(&source, request).await
+}
+
+/// Why a delivery is not taken.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("there is no source of this name: add [sources.NAME] to the configuration")]
+    UnknownSource,
+    #[error("the body could not be read to its end")]
+    BrokenBody,
+    #[error("the body is longer than {limit} bytes (receiver.body_bytes_max)")]
+    TooLong { limit: usize },
+    #[error("content encoding {0:?} is not taken: send plain JSON or gzip")]
+    UnknownEncoding(String),
+    #[error("the body is not what its content encoding says")]
+    BrokenEncoding,
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("{0}; nothing of this delivery was kept, send it again")]
+    Refused(#[from] Refused),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refusal::UnknownSource => StatusCode::NOT_FOUND,
+            Refusal::BrokenBody | Refusal::BrokenEncoding | Refusal::Body(_) => StatusCode::BAD_REQUEST,
+            Refusal::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::Signature(_) => StatusCode::UNAUTHORIZED,
+            Refusal::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let mut response = Problem::new(status, self.to_string()).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        response
+    }
+}
+
+impl Receiver {
+    async fn take(&self, source: &str, request: Request<Body>) -> Response {
+        let mut topic = "unknown".to_owned();
+        let outcome = self.try_take(source, request, &mut topic).await;
+        let label = if topic::KNOWN.contains(&topic.as_str()) { topic.as_str() } else { "other" };
+        let known_source = if self.inner.sources.contains_key(source) { source } else { "unknown" };
+        let response = match outcome {
+            Ok(receipt) => Json(receipt).into_response(),
+            Err(refusal) => {
+                tracing::debug!(source = known_source, topic = label, reason = %refusal, "delivery refused");
+                refusal.into_response()
+            }
+        };
+        let status = response.status();
+        self.inner.metrics.deliveries.with_label_values(&[known_source, label, status.as_str()]).inc();
+        response
+    }
+
+    async fn try_take(&self, source: &str, request: Request<Body>, topic: &mut String) -> Result<Receipt, Refusal> {
+        let (source, demand) = self.inner.sources.get(source).ok_or(Refusal::UnknownSource)?;
+        let (parts, body) = request.into_parts();
+        let raw = self.read(&parts.headers, body).await?;
+        let delivery = if raw.len() <= INLINE_BYTES_MAX {
+            self.open(source, demand, &parts.headers, &raw)?
+        } else {
+            tokio::task::block_in_place(|| self.open(source, demand, &parts.headers, &raw))?
+        };
+        topic.clone_from(&delivery.topic);
+        Ok(self.inner.pipeline.deliver(delivery).await?)
+    }
+
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+        let limit = self.inner.body_bytes_max;
+        let too_long = || Refusal::TooLong { limit };
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > limit as u64) {
+            return Err(too_long());
+        }
+        match axum::body::to_bytes(body, limit).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if is_over_limit(&error) => Err(too_long()),
+            Err(_) => Err(Refusal::BrokenBody),
+        }
+    }
+
+    /// Signature, encoding, JSON: in that order.
+    fn open(
+        &self,
+        source: &Arc<str>,
+        demand: &Demand,
+        headers: &HeaderMap,
+        raw: &Bytes,
+    ) -> Result<crate::model::event::Delivery, Refusal> {
+        let received_at = self.inner.clock.now();
+        let encoding = headers
+            .get(header::CONTENT_ENCODING)
+            .map_or("identity".into(), |value| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase());
+        match encoding.as_str() {
+            "identity" | "" => {
+                demand.check(headers, raw)?;
+                Ok(decode::decode(source, raw, received_at)?)
+            }
+            "gzip" | "x-gzip" => {
+                // A proxy that compresses on the way leaves the signature of the plain bytes behind; either will do.
+                let is_signed_as_sent = demand.check(headers, raw);
+                let plain = self.unzip(raw)?;
+                if is_signed_as_sent.is_err() {
+                    demand.check(headers, &plain)?;
+                }
+                Ok(decode::decode(source, &plain, received_at)?)
+            }
+            _ => Err(Refusal::UnknownEncoding(encoding)),
+        }
+    }
+
+    /// Decompresses up to the body limit, so a small body cannot become a huge one.
+    fn unzip(&self, raw: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let limit = self.inner.body_bytes_max;
+        let mut plain = Vec::new();
+        let mut reader = flate2::read::MultiGzDecoder::new(raw).take(limit as u64 + 1);
+        reader.read_to_end(&mut plain).map_err(|_| Refusal::BrokenEncoding)?;
+        if plain.len() > limit {
+            return Err(Refusal::TooLong { limit });
+        }
+        Ok(plain)
+    }
+}
+
+fn is_over_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

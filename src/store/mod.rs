@@ -1,0 +1,125 @@
+//! The DuckDB file: one writer, many readers. The only module that says `duckdb`.
+//!
+//! Readers take a connection from the pool and see what was committed; the writer's connection is the pipeline's own.
+
+pub mod audit;
+mod migrate;
+pub mod places;
+pub mod queries;
+pub mod restore;
+pub mod row;
+pub mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use duckdb::{Config, Connection};
+
+/// A connection lent to a question.
+pub use duckdb::Connection as ReadConnection;
+
+/// What went wrong in the file, as far as a caller would act on it differently.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("open {path}: is another process using it, and may this one write there?")]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: duckdb::Error,
+    },
+    #[error(
+        "the file was written by a newer version of Footfall (it has migration {migration}): \
+         start that version, or restore a snapshot made by this one"
+    )]
+    Newer { migration: String },
+    #[error("the file has migration {found} where this version has {expected}: it is not a Footfall file of this line")]
+    ForeignHistory { found: String, expected: &'static str },
+    #[error("append {rows} rows to {table}")]
+    Append {
+        table: &'static str,
+        rows: usize,
+        #[source]
+        source: duckdb::Error,
+    },
+    #[error("the database refused a statement")]
+    Statement(#[from] duckdb::Error),
+    #[error("the stored {what} cannot be read: {problem}")]
+    Corrupt { what: &'static str, problem: String },
+}
+
+/// How the file is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    pub path: PathBuf,
+    /// DuckDB's memory limit, such as `2GB`; `None`: DuckDB's default.
+    pub memory_limit: Option<String>,
+    /// DuckDB's worker threads; `None`: one per core.
+    pub threads: Option<i64>,
+}
+
+/// An open file. Cheap to clone; the file closes with the last clone and connection.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    root: Mutex<Connection>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// Connections kept for the next reader; more may be in use at once.
+const IDLE_MAX: usize = 8;
+
+impl Store {
+    /// Opens or creates the file and applies what migrations it lacks.
+    pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+        let mut root = connect(options)?;
+        migrate::migrate(&mut root)?;
+        let inner = Inner { path: options.path.clone(), root: Mutex::new(root), idle: Mutex::default() };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// A connection of its own, for the writer.
+    pub fn connection(&self) -> Result<Connection, StoreError> {
+        Ok(self.inner.root.lock().expect("no one panics with the root connection").try_clone()?)
+    }
+
+    /// Runs a question on a pooled connection. Blocks: call it off the async threads.
+    pub fn read<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let pooled = self.inner.idle.lock().expect("no one panics with the pool").pop();
+        let conn = match pooled {
+            Some(conn) => conn,
+            None => self.connection()?,
+        };
+        let answer = question(&conn);
+        let mut idle = self.inner.idle.lock().expect("no one panics with the pool");
+        if answer.is_ok() && idle.len() < IDLE_MAX {
+            idle.push(conn);
+        }
+        answer
+    }
+}
+
+fn connect(options: &StoreOptions) -> Result<Connection, StoreError> {
+    let path = options.path.clone();
+    let failed = |source| StoreError::Open { path: path.clone(), source };
+    let mut config = Config::default();
+    if let Some(limit) = &options.memory_limit {
+        config = config.max_memory(limit).map_err(failed)?;
+    }
+    if let Some(threads) = options.threads {
+        config = config.threads(threads).map_err(failed)?;
+    }
+    // Nothing of ours needs an extension from outside or a file beside the database.
+    config = config.enable_autoload_extension(false).map_err(failed)?;
+    let conn = Connection::open_with_flags(&options.path, config).map_err(failed)?;
+    // Instants are UTC inside; this is only how they are cast and printed.
+    conn.execute_batch("SET TimeZone = 'UTC'")?;
+    Ok(conn)
+}

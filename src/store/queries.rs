@@ -1,0 +1,368 @@
+//! One function per question, returning typed rows. Every one reads what was committed.
+
+use duckdb::types::Value;
+use duckdb::{Connection, Row, ToSql, params_from_iter};
+
+use super::StoreError;
+use super::restore::{RuleSettings, area_kind, client_kind};
+use crate::model::ids::{AreaKind, ClientKind, SiteKey};
+use crate::model::metrics::Span;
+use crate::model::visit::{Ended, Source};
+
+/// Which areas and whose visits a question is about; `None` leaves a thing open.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub site: Option<String>,
+    pub map: Option<String>,
+    pub area: Option<String>,
+    pub area_kind: Option<AreaKind>,
+    /// `None`: each area's authoritative source.
+    pub source: Option<Source>,
+    pub client_kind: Option<ClientKind>,
+}
+
+impl Scope {
+    /// The first six parameters of every question that has a scope.
+    fn params(&self) -> Vec<Value> {
+        vec![
+            text(&self.site),
+            text(&self.map),
+            text(&self.area),
+            code(self.area_kind.map(|kind| kind as u8)),
+            code(self.source.map(|source| source as u8)),
+            code(self.client_kind.map(|kind| kind as u8)),
+        ]
+    }
+}
+
+/// Clients in one area now.
+#[derive(Clone, Debug)]
+pub struct OccupancyRow {
+    pub kind: AreaKind,
+    pub area_id: String,
+    pub name: Option<String>,
+    pub site: Option<SiteKey>,
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    pub occupancy_limit: Option<i64>,
+    pub source: Source,
+    /// In the order of [`ClientKind::ALL`].
+    pub by_kind: [i64; 4],
+}
+
+pub fn occupancy(conn: &Connection, scope: &Scope) -> Result<Vec<OccupancyRow>, StoreError> {
+    ask(conn, include_str!("sql/occupancy.sql"), scope.params(), |row| {
+        let site: Option<u32> = row.get(3)?;
+        Ok(OccupancyRow {
+            kind: area_kind(row.get(0)?),
+            area_id: row.get(1)?,
+            name: row.get(2)?,
+            site: site.map(SiteKey),
+            site_id: row.get(4)?,
+            map_id: row.get(5)?,
+            occupancy_limit: row.get(6)?,
+            source: source(row.get(7)?),
+            by_kind: [row.get(8)?, row.get(9)?, row.get(10)?, row.get(11)?],
+        })
+    })
+}
+
+/// The visits of a scope that touch [from, to), by entry.
+pub fn spans(conn: &Connection, scope: &Scope, from_ms: i64, to_ms: i64) -> Result<Vec<Span>, StoreError> {
+    let mut params = scope.params();
+    params.extend([Value::BigInt(from_ms), Value::BigInt(to_ms)]);
+    ask(conn, include_str!("sql/spans.sql"), params, |row| {
+        Ok(Span { client: row.get(0)?, entered_ms: row.get(1)?, exited_ms: row.get(2)? })
+    })
+}
+
+/// Which visits, beside their scope and window.
+#[derive(Clone, Debug)]
+pub struct VisitFilter {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub client: Option<String>,
+    pub min_dwell_s: Option<f64>,
+    /// The key of the last visit already read; 0 from the beginning.
+    pub after: i64,
+    pub limit: i64,
+}
+
+/// One visit as people read it.
+#[derive(Clone, Debug)]
+pub struct VisitRow {
+    pub key: i64,
+    pub site_id: String,
+    pub map_id: Option<String>,
+    pub area_kind: AreaKind,
+    pub area_id: String,
+    pub area_name: Option<String>,
+    pub client_kind: ClientKind,
+    pub client_id: String,
+    pub client_name: Option<String>,
+    pub source: Source,
+    pub entered_ms: i64,
+    /// `None` while it goes on, and then so is `ended`.
+    pub exited_ms: Option<i64>,
+    pub ended: Option<Ended>,
+    pub area_version: i64,
+}
+
+pub fn visits(conn: &Connection, scope: &Scope, filter: &VisitFilter) -> Result<Vec<VisitRow>, StoreError> {
+    let mut params = scope.params();
+    params.extend([
+        Value::BigInt(filter.from_ms),
+        Value::BigInt(filter.to_ms),
+        text(&filter.client),
+        filter.min_dwell_s.map_or(Value::Null, Value::Double),
+        Value::BigInt(filter.after),
+        Value::BigInt(filter.limit),
+    ]);
+    ask(conn, include_str!("sql/visits.sql"), params, |row| {
+        Ok(VisitRow {
+            key: row.get(0)?,
+            site_id: row.get(1)?,
+            map_id: row.get(2)?,
+            area_kind: area_kind(row.get(3)?),
+            area_id: row.get(4)?,
+            area_name: row.get(5)?,
+            client_kind: client_kind(row.get(6)?),
+            client_id: row.get(7)?,
+            client_name: row.get(8)?,
+            source: source(row.get(9)?),
+            entered_ms: row.get(10)?,
+            exited_ms: row.get(11)?,
+            ended: row.get::<_, Option<u8>>(12)?.map(ended),
+            area_version: row.get(13)?,
+        })
+    })
+}
+
+/// A site and its settings.
+#[derive(Clone, Debug)]
+pub struct SiteRow {
+    pub key: SiteKey,
+    pub id: String,
+    pub name: Option<String>,
+    pub time_zone: String,
+    pub rules: RuleSettings,
+    pub dwell_bands_json: Option<String>,
+    pub first_seen_ms: i64,
+}
+
+/// Sites, all or the one of that id.
+pub fn sites(conn: &Connection, id: Option<&str>) -> Result<Vec<SiteRow>, StoreError> {
+    let sql = "SELECT site_key, site_id, name, time_zone, exit_grace_s, presence_timeout_s, reported_timeout_s,
+                   dwell_bands, epoch_ms(first_seen_at)
+               FROM store.sites WHERE $1 IS NULL OR site_id = $1 ORDER BY name, site_id";
+    ask(conn, sql, vec![text(&id.map(str::to_owned))], |row| {
+        Ok(SiteRow {
+            key: SiteKey(row.get(0)?),
+            id: row.get(1)?,
+            name: row.get(2)?,
+            time_zone: row.get(3)?,
+            rules: RuleSettings {
+                exit_grace_s: row.get(4)?,
+                presence_timeout_s: row.get(5)?,
+                reported_timeout_s: row.get(6)?,
+            },
+            dwell_bands_json: row.get(7)?,
+            first_seen_ms: row.get(8)?,
+        })
+    })
+}
+
+/// A map as it is now.
+#[derive(Clone, Debug)]
+pub struct MapRow {
+    pub key: i32,
+    pub id: String,
+    pub site_id: Option<String>,
+    pub is_mapped: bool,
+    pub name: Option<String>,
+    pub width_m: Option<f64>,
+    pub height_m: Option<f64>,
+    pub ppm: Option<f64>,
+    pub orientation_deg: Option<f64>,
+    pub occupancy_limit: Option<i64>,
+    pub version: i64,
+    pub valid_from_ms: Option<i64>,
+    pub image_type: Option<String>,
+}
+
+/// Maps: all, those of a site, or the one of that id.
+pub fn maps(conn: &Connection, site: Option<&str>, id: Option<&str>) -> Result<Vec<MapRow>, StoreError> {
+    let sql = "SELECT m.map_key, m.map_id, s.site_id, v.map_key IS NOT NULL, v.name, v.width_m, v.height_m, v.ppm,
+                   v.orientation_deg, v.occupancy_limit, coalesce(v.version, 0), epoch_ms(v.valid_from), i.content_type
+               FROM store.maps m
+               LEFT JOIN store.map_versions v ON v.map_key = m.map_key AND v.valid_to IS NULL
+               LEFT JOIN store.sites s ON s.site_key = m.site_key
+               LEFT JOIN store.map_images i ON i.map_key = m.map_key
+               WHERE ($1 IS NULL OR s.site_id = $1) AND ($2 IS NULL OR m.map_id = $2)
+               ORDER BY s.site_id, v.name, m.map_id";
+    ask(conn, sql, vec![text(&site.map(str::to_owned)), text(&id.map(str::to_owned))], |row| {
+        Ok(MapRow {
+            key: row.get(0)?,
+            id: row.get(1)?,
+            site_id: row.get(2)?,
+            is_mapped: row.get(3)?,
+            name: row.get(4)?,
+            width_m: row.get(5)?,
+            height_m: row.get(6)?,
+            ppm: row.get(7)?,
+            orientation_deg: row.get(8)?,
+            occupancy_limit: row.get(9)?,
+            version: row.get(10)?,
+            valid_from_ms: row.get(11)?,
+            image_type: row.get(12)?,
+        })
+    })
+}
+
+/// A map's image: its content type and its bytes.
+pub fn map_image(conn: &Connection, map_id: &str) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+    let sql = "SELECT i.content_type, i.image FROM store.map_images i JOIN store.maps m USING (map_key)
+               WHERE m.map_id = ?";
+    let found = ask(conn, sql, vec![Value::Text(map_id.into())], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.into_iter().next())
+}
+
+/// An access point on a map.
+#[derive(Clone, Debug)]
+pub struct AccessPointRow {
+    pub id: String,
+    pub mac: Option<String>,
+    pub name: Option<String>,
+    pub x_m: f64,
+    pub y_m: f64,
+    pub height_m: Option<f64>,
+    pub orientation_deg: Option<f64>,
+}
+
+pub fn access_points(conn: &Connection, map_key: i32) -> Result<Vec<AccessPointRow>, StoreError> {
+    let sql = "SELECT ap_id, mac, name, x_m, y_m, height_m, orientation_deg FROM store.access_points
+               WHERE map_key = ? ORDER BY name, ap_id";
+    ask(conn, sql, vec![Value::Int(map_key)], |row| {
+        Ok(AccessPointRow {
+            id: row.get(0)?,
+            mac: row.get(1)?,
+            name: row.get(2)?,
+            x_m: row.get(3)?,
+            y_m: row.get(4)?,
+            height_m: row.get(5)?,
+            orientation_deg: row.get(6)?,
+        })
+    })
+}
+
+/// An area as it is now.
+#[derive(Clone, Debug)]
+pub struct AreaRow {
+    pub kind: AreaKind,
+    pub id: String,
+    pub name: Option<String>,
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    pub tags_json: Option<String>,
+    pub occupancy_limit: Option<i64>,
+    pub shape_json: Option<String>,
+    pub properties_json: Option<String>,
+    pub version: i64,
+    pub valid_from_ms: Option<i64>,
+    pub is_mapped: bool,
+    pub source: Source,
+    pub rules: RuleSettings,
+}
+
+/// The areas of a scope; only its site, map, area and area kind count.
+pub fn areas(conn: &Connection, scope: &Scope) -> Result<Vec<AreaRow>, StoreError> {
+    let sql = "SELECT kind, area_id, name, site_id, map_id, tags, occupancy_limit, shape, properties, version,
+                   epoch_ms(valid_from), is_mapped, source, exit_grace_s, presence_timeout_s, reported_timeout_s
+               FROM store.areas_now
+               WHERE ($1 IS NULL OR site_id = $1) AND ($2 IS NULL OR map_id = $2) AND ($3 IS NULL OR area_id = $3)
+                   AND ($4 IS NULL OR kind = $4)
+               ORDER BY site_id, map_id, kind, name, area_id";
+    let mut params = scope.params();
+    params.truncate(4);
+    ask(conn, sql, params, |row| {
+        Ok(AreaRow {
+            kind: area_kind(row.get(0)?),
+            id: row.get(1)?,
+            name: row.get(2)?,
+            site_id: row.get(3)?,
+            map_id: row.get(4)?,
+            tags_json: row.get(5)?,
+            occupancy_limit: row.get(6)?,
+            shape_json: row.get(7)?,
+            properties_json: row.get(8)?,
+            version: row.get(9)?,
+            valid_from_ms: row.get(10)?,
+            is_mapped: row.get(11)?,
+            source: source(row.get(12)?),
+            rules: RuleSettings {
+                exit_grace_s: row.get(13)?,
+                presence_timeout_s: row.get(14)?,
+                reported_timeout_s: row.get(15)?,
+            },
+        })
+    })
+}
+
+/// What one source has sent.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    pub name: String,
+    pub deliveries: i64,
+    pub last_received_ms: i64,
+    pub last_ping_ms: Option<i64>,
+    pub last_ping_webhook: Option<String>,
+    pub topics: Vec<String>,
+}
+
+/// Every source that ever sent anything, by name.
+pub fn sources(conn: &Connection) -> Result<Vec<SourceRow>, StoreError> {
+    let sql = "SELECT d.source, count(DISTINCT d.delivery_key), epoch_ms(max(d.received_at)),
+                   epoch_ms(max(d.received_at) FILTER (p.delivery_key IS NOT NULL)),
+                   arg_max(p.webhook_name, d.received_at) FILTER (p.delivery_key IS NOT NULL),
+                   array_to_string(list_sort(list(DISTINCT d.topic)), ',')
+               FROM store.deliveries d LEFT JOIN store.pings p USING (delivery_key)
+               GROUP BY d.source ORDER BY d.source";
+    ask(conn, sql, vec![], |row| {
+        let topics: String = row.get(5)?;
+        Ok(SourceRow {
+            name: row.get(0)?,
+            deliveries: row.get(1)?,
+            last_received_ms: row.get(2)?,
+            last_ping_ms: row.get(3)?,
+            last_ping_webhook: row.get(4)?,
+            topics: topics.split(',').map(str::to_owned).collect(),
+        })
+    })
+}
+
+fn ask<T>(
+    conn: &Connection,
+    sql: &str,
+    params: Vec<Value>,
+    read: impl FnMut(&Row<'_>) -> Result<T, duckdb::Error>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map(params_from_iter(params.iter().map(|param| param as &dyn ToSql)), read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn text(text: &Option<String>) -> Value {
+    text.clone().map_or(Value::Null, Value::Text)
+}
+
+fn code(code: Option<u8>) -> Value {
+    code.map_or(Value::Null, Value::UTinyInt)
+}
+
+fn source(code: u8) -> Source {
+    if code == Source::Computed as u8 { Source::Computed } else { Source::Reported }
+}
+
+fn ended(code: u8) -> Ended {
+    if code == Ended::Left as u8 { Ended::Left } else { Ended::Timeout }
+}

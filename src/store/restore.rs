@@ -1,0 +1,460 @@
+//! What a start reads back: everything the engine and the dictionaries need to go on where they were.
+
+use duckdb::{Connection, Row, params};
+
+use super::StoreError;
+use crate::model::event::{Fingerprint, Trigger};
+use crate::model::floorplan::Outline;
+use crate::model::ids::{
+    AreaId, AreaKey, AreaKind, ClientId, ClientKey, ClientKind, Id, MapId, MapKey, SiteId, SiteKey, VisitKey,
+};
+use crate::model::position::Position;
+use crate::model::settings::PresenceRules;
+use crate::model::time::{EventTime, ReceivedAt};
+use crate::model::visit::{Ended, Source, Visit};
+
+/// The next free numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct NextKeys {
+    pub delivery: i64,
+    pub visit: i64,
+    pub scan: i64,
+}
+
+pub fn next_keys(conn: &Connection) -> Result<NextKeys, StoreError> {
+    let sql = "SELECT (SELECT coalesce(max(delivery_key), 0) + 1 FROM store.deliveries),
+        greatest((SELECT coalesce(max(visit_key), 0) FROM store.visits),
+                 (SELECT coalesce(max(visit_key), 0) FROM store.open_visits)) + 1,
+        (SELECT coalesce(max(scan_key), 0) + 1 FROM store.scans)";
+    Ok(conn.query_row(sql, [], |row| Ok(NextKeys { delivery: row.get(0)?, visit: row.get(1)?, scan: row.get(2)? }))?)
+}
+
+/// Presence settings as they are stored: seconds, each absent where the next wider scope decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RuleSettings {
+    pub exit_grace_s: Option<f64>,
+    pub presence_timeout_s: Option<f64>,
+    pub reported_timeout_s: Option<f64>,
+}
+
+impl RuleSettings {
+    /// The rules in force, given those of the wider scope. Fractions of a millisecond are rounded.
+    pub fn within(self, wider: PresenceRules) -> PresenceRules {
+        let ms = |setting: Option<f64>, wider| setting.map_or(wider, |s| (s * 1000.0).round() as i64);
+        PresenceRules {
+            exit_grace_ms: ms(self.exit_grace_s, wider.exit_grace_ms),
+            presence_timeout_ms: ms(self.presence_timeout_s, wider.presence_timeout_ms),
+            reported_timeout_ms: ms(self.reported_timeout_s, wider.reported_timeout_ms),
+        }
+    }
+
+    fn read(row: &Row<'_>, first: usize) -> Result<RuleSettings, duckdb::Error> {
+        Ok(RuleSettings {
+            exit_grace_s: row.get(first)?,
+            presence_timeout_s: row.get(first + 1)?,
+            reported_timeout_s: row.get(first + 2)?,
+        })
+    }
+}
+
+pub struct SiteRow {
+    pub key: SiteKey,
+    pub id: SiteId,
+    pub rules: RuleSettings,
+}
+
+pub fn sites(conn: &Connection) -> Result<Vec<SiteRow>, StoreError> {
+    let sql = "SELECT site_key, site_id, exit_grace_s, presence_timeout_s, reported_timeout_s
+               FROM store.sites ORDER BY site_key";
+    rows(conn, sql, |row| {
+        let id: String = row.get(1)?;
+        Ok(SiteRow { key: SiteKey(row.get(0)?), id: SiteId::from(id.as_str()), rules: RuleSettings::read(row, 2)? })
+    })
+}
+
+pub struct MapRow {
+    pub key: MapKey,
+    pub id: MapId,
+    pub site: Option<SiteKey>,
+    pub is_mapped: bool,
+    pub size_m: Option<(f64, f64)>,
+}
+
+pub fn maps(conn: &Connection) -> Result<Vec<MapRow>, StoreError> {
+    let sql = "SELECT m.map_key, m.map_id, m.site_key, v.map_key IS NOT NULL, v.width_m, v.height_m
+               FROM store.maps m LEFT JOIN store.map_versions v ON v.map_key = m.map_key AND v.valid_to IS NULL
+               ORDER BY m.map_key";
+    rows(conn, sql, |row| {
+        let id: String = row.get(1)?;
+        let site: Option<u32> = row.get(2)?;
+        let (width_m, height_m): (Option<f64>, Option<f64>) = (row.get(4)?, row.get(5)?);
+        Ok(MapRow {
+            key: MapKey(row.get(0)?),
+            id: MapId::from(id.as_str()),
+            site: site.map(SiteKey),
+            is_mapped: row.get(3)?,
+            size_m: width_m.zip(height_m),
+        })
+    })
+}
+
+pub struct AreaRow {
+    pub key: AreaKey,
+    pub id: AreaId,
+    pub site: Option<SiteKey>,
+    pub map: Option<MapKey>,
+    pub rules: RuleSettings,
+    /// 0 where the area is not uploaded, or was deleted.
+    pub version: u32,
+    /// Of a zone that is uploaded.
+    pub outline: Option<Outline>,
+}
+
+pub fn areas(conn: &Connection) -> Result<Vec<AreaRow>, StoreError> {
+    let sql = "SELECT a.area_key, a.kind, a.area_id, coalesce(a.site_key, m.site_key), a.map_key, a.exit_grace_s,
+                   a.presence_timeout_s, a.reported_timeout_s, coalesce(v.version, 0), v.shape
+               FROM store.areas a
+               LEFT JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL
+               LEFT JOIN store.maps m ON m.map_key = a.map_key
+               ORDER BY a.area_key";
+    let raw = rows(conn, sql, |row| {
+        let id: String = row.get(2)?;
+        let (site, map): (Option<u32>, Option<u32>) = (row.get(3)?, row.get(4)?);
+        let area = AreaRow {
+            key: AreaKey(row.get(0)?),
+            id: AreaId { kind: area_kind(row.get(1)?), id: Id::object(&id) },
+            site: site.map(SiteKey),
+            map: map.map(MapKey),
+            rules: RuleSettings::read(row, 5)?,
+            version: row.get(8)?,
+            outline: None,
+        };
+        Ok((area, row.get::<_, Option<String>>(9)?))
+    })?;
+    raw.into_iter()
+        .map(|(mut area, shape)| {
+            if area.id.kind == AreaKind::Zone
+                && let Some(shape) = shape
+            {
+                area.outline = Some(outline_of_shape(&shape)?);
+            }
+            Ok(area)
+        })
+        .collect()
+}
+
+/// A zone's outline from the JSON of its `shape` column.
+pub fn outline_of_shape(shape: &str) -> Result<Outline, StoreError> {
+    let corrupt = |problem: String| StoreError::Corrupt { what: "zone shape", problem };
+    #[derive(serde::Deserialize)]
+    struct Shape {
+        rings: Vec<Vec<[f64; 2]>>,
+    }
+    let shape: Shape = serde_json::from_str(shape).map_err(|error| corrupt(error.to_string()))?;
+    Outline::from_rings(shape.rings).map_err(|error| corrupt(error.to_string()))
+}
+
+/// Every client that was ever named, in key order.
+pub fn each_client(
+    conn: &Connection,
+    mut take: impl FnMut(ClientKey, ClientId, Option<String>),
+) -> Result<(), StoreError> {
+    let sql = "SELECT client_key, kind, client_id, name FROM store.clients ORDER BY client_key";
+    each(conn, sql, |row| {
+        let id: String = row.get(2)?;
+        let id = ClientId { kind: client_kind(row.get(1)?), id: Id::client(&id) };
+        take(ClientKey(row.get(0)?), id, row.get(3)?);
+        Ok(())
+    })
+}
+
+/// Each site's newest event that named its time, and when the first delivery with it was received.
+pub fn clocks(conn: &Connection) -> Result<Vec<(SiteKey, EventTime, ReceivedAt)>, StoreError> {
+    let sql = "WITH seen AS (
+            SELECT site_key, event_at, received_at FROM store.fixes WHERE NOT is_received_time
+            UNION ALL SELECT site_key, event_at, received_at FROM store.transitions WHERE NOT is_received_time
+            UNION ALL SELECT site_key, event_at, received_at FROM (
+                SELECT site_key, event_at, delivery_key FROM store.scans WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.rssi_readings WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.vendor_alerts WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.pings WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.events WHERE NOT is_received_time
+            ) JOIN store.deliveries USING (delivery_key)
+        ),
+        newest AS (SELECT site_key, max(event_at) AS event_at FROM seen GROUP BY site_key)
+        SELECT site_key, epoch_ms(event_at), epoch_ms(min(received_at))
+        FROM seen JOIN newest USING (site_key, event_at) GROUP BY ALL ORDER BY site_key";
+    rows(conn, sql, |row| Ok((SiteKey(row.get(0)?), EventTime(row.get(1)?), ReceivedAt(row.get(2)?))))
+}
+
+/// Each client's newest fix that was not late, however old.
+pub fn each_newest_fix(
+    conn: &Connection,
+    mut take: impl FnMut(SiteKey, ClientKey, EventTime),
+) -> Result<(), StoreError> {
+    let sql = "SELECT site_key, client_key, epoch_ms(max(event_at)) FROM store.fixes WHERE NOT is_late
+               GROUP BY site_key, client_key ORDER BY site_key, client_key";
+    each(conn, sql, |row| {
+        take(SiteKey(row.get(0)?), ClientKey(row.get(1)?), EventTime(row.get(2)?));
+        Ok(())
+    })
+}
+
+/// Each fix within `window_ms` before its site's newest, per client in order of time; the flag says it was late.
+pub fn each_recent_fix(
+    conn: &Connection,
+    window_ms: i64,
+    mut take: impl FnMut(SiteKey, ClientKey, EventTime, bool),
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "WITH newest AS (SELECT site_key, max(event_at) AS event_at FROM store.fixes GROUP BY site_key)
+         SELECT f.site_key, f.client_key, epoch_ms(f.event_at), f.is_late
+         FROM store.fixes f JOIN newest n USING (site_key)
+         WHERE f.event_at >= n.event_at - to_milliseconds({window_ms})
+         ORDER BY f.site_key, f.client_key, f.event_at"
+    );
+    each(conn, &sql, |row| {
+        take(SiteKey(row.get(0)?), ClientKey(row.get(1)?), EventTime(row.get(2)?), row.get(3)?);
+        Ok(())
+    })
+}
+
+pub struct TransitionRow {
+    pub site: SiteKey,
+    pub client: ClientKey,
+    pub area: AreaKey,
+    pub trigger: Trigger,
+    pub at: EventTime,
+    pub is_late: bool,
+}
+
+/// Each transition within `window_ms` before the newest of its client and area, in order of time.
+pub fn transitions(conn: &Connection, window_ms: i64) -> Result<Vec<TransitionRow>, StoreError> {
+    let sql = format!(
+        "WITH newest AS (
+             SELECT site_key, client_key, area_key, max(event_at) AS event_at FROM store.transitions GROUP BY ALL
+         )
+         SELECT t.site_key, t.client_key, t.area_key, t.trigger, epoch_ms(t.event_at), t.is_late
+         FROM store.transitions t JOIN newest n USING (site_key, client_key, area_key)
+         WHERE t.event_at >= n.event_at - to_milliseconds({window_ms})
+         ORDER BY t.site_key, t.client_key, t.event_at, t.rowid"
+    );
+    rows(conn, &sql, |row| {
+        Ok(TransitionRow {
+            site: SiteKey(row.get(0)?),
+            client: ClientKey(row.get(1)?),
+            area: AreaKey(row.get(2)?),
+            trigger: if row.get::<_, u8>(3)? == Trigger::Enter as u8 { Trigger::Enter } else { Trigger::Exit },
+            at: EventTime(row.get(4)?),
+            is_late: row.get(5)?,
+        })
+    })
+}
+
+/// The fingerprint of each other event within `window_ms` before its site's newest, in order of time.
+pub fn each_fingerprint(
+    conn: &Connection,
+    window_ms: i64,
+    mut take: impl FnMut(SiteKey, Fingerprint, EventTime, bool),
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "WITH seen AS (
+             SELECT site_key, fingerprint, event_at, is_received_time FROM store.scans
+             UNION ALL SELECT site_key, fingerprint, event_at, is_received_time FROM store.rssi_readings
+             UNION ALL SELECT site_key, fingerprint, event_at, is_received_time FROM store.vendor_alerts
+             UNION ALL SELECT site_key, fingerprint, event_at, is_received_time FROM store.pings
+             UNION ALL SELECT site_key, fingerprint, event_at, is_received_time FROM store.events
+         ),
+         newest AS (SELECT site_key, max(event_at) AS event_at FROM seen GROUP BY site_key)
+         SELECT DISTINCT s.site_key, s.fingerprint, epoch_ms(s.event_at), s.is_received_time
+         FROM seen s JOIN newest n USING (site_key)
+         WHERE s.event_at >= n.event_at - to_milliseconds({window_ms})
+         ORDER BY s.site_key, epoch_ms(s.event_at), s.fingerprint"
+    );
+    each(conn, &sql, |row| {
+        take(SiteKey(row.get(0)?), Fingerprint(row.get(1)?), EventTime(row.get(2)?), row.get(3)?);
+        Ok(())
+    })
+}
+
+/// A visit that may still change, and if it is closed, the client's newest sign when the clock closed it.
+pub struct LiveVisit {
+    pub visit: Visit,
+    pub clock_after: Option<EventTime>,
+}
+
+/// Every open visit, and the newest that the clock closed per client, area and source, back to `window_ms` before
+/// the site's newest fix or transition: what is older cannot be opened again.
+pub fn live_visits(conn: &Connection, window_ms: i64) -> Result<Vec<LiveVisit>, StoreError> {
+    let sql = "WITH newest AS (
+                   SELECT site_key, max(event_at) AS event_at FROM (
+                       SELECT site_key, event_at FROM store.fixes
+                       UNION ALL SELECT site_key, event_at FROM store.transitions
+                   ) GROUP BY site_key
+               )
+               SELECT visit_key, site_key, map_key, area_key, area_version, client_key, source, epoch_ms(entered_at),
+                   NULL::BIGINT AS clock_after
+               FROM store.open_visits
+               UNION ALL
+               SELECT visit_key, site_key, map_key, area_key, area_version, client_key, source, epoch_ms(entered_at),
+                   epoch_ms(clock_after)
+               FROM store.visits JOIN newest USING (site_key)
+               WHERE clock_after >= newest.event_at - to_milliseconds(?)
+               QUALIFY row_number() OVER (PARTITION BY site_key, client_key, area_key, source
+                   ORDER BY visit_key DESC) = 1
+               ORDER BY visit_key";
+    let mut statement = conn.prepare(sql)?;
+    let found = statement.query_map(params![window_ms], |row| {
+        let map: Option<u32> = row.get(2)?;
+        let source = if row.get::<_, u8>(6)? == Source::Computed as u8 { Source::Computed } else { Source::Reported };
+        let visit = Visit {
+            key: VisitKey(row.get(0)?),
+            site: SiteKey(row.get(1)?),
+            map: map.map(MapKey),
+            area: AreaKey(row.get(3)?),
+            area_version: row.get(4)?,
+            client: ClientKey(row.get(5)?),
+            source,
+            entered_at: EventTime(row.get(7)?),
+        };
+        Ok(LiveVisit { visit, clock_after: row.get::<_, Option<i64>>(8)?.map(EventTime) })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Where a client was in the last moments before its newest fix.
+pub struct TailFix {
+    pub site: SiteKey,
+    pub client: ClientKey,
+    pub map: MapKey,
+    pub at: EventTime,
+    pub position: Position,
+}
+
+/// The fixes, not late, of every client in `of`, from `tail_ms` before its newest on; per client the newest first.
+pub fn tail_fixes(conn: &Connection, of: &[ClientKey], tail_ms: i64) -> Result<Vec<TailFix>, StoreError> {
+    let keys = of.iter().map(|client| client.0.to_string()).collect::<Vec<_>>().join(",");
+    // Keys are integers of our own, so they may stand in the text.
+    let sql = format!(
+        "WITH live AS (SELECT unnest([{keys}]::INTEGER[]) AS client_key),
+         newest AS (
+             SELECT site_key, client_key, max(event_at) AS event_at
+             FROM store.fixes SEMI JOIN live USING (client_key) WHERE NOT is_late GROUP BY ALL
+         )
+         SELECT f.site_key, f.client_key, f.map_key, epoch_ms(f.event_at), f.x_mm, f.y_mm
+         FROM store.fixes f JOIN newest n USING (site_key, client_key)
+         WHERE NOT f.is_late AND f.event_at >= n.event_at - to_milliseconds({tail_ms})
+         ORDER BY f.site_key, f.client_key, f.event_at DESC"
+    );
+    rows(conn, &sql, |row| {
+        Ok(TailFix {
+            site: SiteKey(row.get(0)?),
+            client: ClientKey(row.get(1)?),
+            map: MapKey(row.get(2)?),
+            at: EventTime(row.get(3)?),
+            position: Position { x_mm: row.get(4)?, y_mm: row.get(5)? },
+        })
+    })
+}
+
+/// The default presence rules, if every server on this file ran with the same.
+pub fn constant_rules(conn: &Connection) -> Result<Option<PresenceRules>, StoreError> {
+    let sql = "SELECT DISTINCT exit_grace_s, presence_timeout_s, reported_timeout_s FROM store.runs";
+    let found = rows(conn, sql, |row| RuleSettings::read(row, 0))?;
+    Ok(match found[..] {
+        [] => Some(PresenceRules::DEFAULT),
+        [rules] => Some(rules.within(PresenceRules::DEFAULT)),
+        _ => None,
+    })
+}
+
+/// Zones whose geometry and rules were the same for every fix of their site, ascending.
+pub fn constant_areas(conn: &Connection) -> Result<Vec<AreaKey>, StoreError> {
+    let sql = "WITH begun AS (SELECT site_key, min(received_at) AS at_first FROM store.fixes GROUP BY site_key)
+        SELECT a.area_key
+        FROM store.areas_now n
+        JOIN store.areas a USING (area_key)
+        JOIN store.sites s ON s.site_key = n.site_key
+        LEFT JOIN begun b ON b.site_key = n.site_key
+        WHERE n.kind = 0 AND n.is_mapped AND (b.at_first IS NULL OR (n.valid_from <= b.at_first
+            AND coalesce(a.rules_changed_at <= b.at_first, true) AND coalesce(s.rules_changed_at <= b.at_first, true)))
+        ORDER BY a.area_key";
+    rows(conn, sql, |row| Ok(AreaKey(row.get(0)?)))
+}
+
+/// Every fix that was not late, in the order of commit.
+pub fn each_fix_in_order(
+    conn: &Connection,
+    mut take: impl FnMut(SiteKey, ClientKey, MapKey, EventTime, Position),
+) -> Result<(), StoreError> {
+    let sql = "SELECT site_key, client_key, map_key, epoch_ms(event_at), x_mm, y_mm FROM store.fixes
+               WHERE NOT is_late ORDER BY rowid";
+    each(conn, sql, |row| {
+        let position = Position { x_mm: row.get(4)?, y_mm: row.get(5)? };
+        take(SiteKey(row.get(0)?), ClientKey(row.get(1)?), MapKey(row.get(2)?), EventTime(row.get(3)?), position);
+        Ok(())
+    })
+}
+
+/// A computed visit as stored; `exit` is `None` while it is open.
+pub struct ComputedVisit {
+    pub site: SiteKey,
+    pub client: ClientKey,
+    pub area: AreaKey,
+    pub entered_at: EventTime,
+    pub exit: Option<(EventTime, Ended)>,
+}
+
+/// The computed visits of some areas (ascending), by number.
+pub fn computed_visits(conn: &Connection, of: &[AreaKey]) -> Result<Vec<ComputedVisit>, StoreError> {
+    let sql = "SELECT site_key, client_key, area_key, epoch_ms(entered_at), epoch_ms(exited_at), ended FROM (
+            SELECT visit_key, site_key, client_key, area_key, source, entered_at, exited_at, ended FROM store.visits
+            UNION ALL
+            SELECT visit_key, site_key, client_key, area_key, source, entered_at, NULL, NULL FROM store.open_visits
+        ) WHERE source = 0 ORDER BY visit_key";
+    let found = rows(conn, sql, |row| {
+        let exited_at: Option<i64> = row.get(4)?;
+        let ended: Option<u8> = row.get(5)?;
+        let ended = ended.map(|code| if code == Ended::Left as u8 { Ended::Left } else { Ended::Timeout });
+        Ok(ComputedVisit {
+            site: SiteKey(row.get(0)?),
+            client: ClientKey(row.get(1)?),
+            area: AreaKey(row.get(2)?),
+            entered_at: EventTime(row.get(3)?),
+            exit: exited_at.map(EventTime).zip(ended),
+        })
+    })?;
+    Ok(found.into_iter().filter(|visit| of.binary_search(&visit.area).is_ok()).collect())
+}
+
+pub(super) fn client_kind(code: u8) -> ClientKind {
+    ClientKind::ALL.into_iter().find(|kind| *kind as u8 == code).expect("only our own codes are stored")
+}
+
+pub(super) fn area_kind(code: u8) -> AreaKind {
+    AreaKind::ALL.into_iter().find(|kind| *kind as u8 == code).expect("only our own codes are stored")
+}
+
+fn rows<T>(
+    conn: &Connection,
+    sql: &str,
+    read: impl FnMut(&Row<'_>) -> Result<T, duckdb::Error>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = conn.prepare(sql)?;
+    let found = statement.query_map([], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Like [`rows`], for what is too much to hold twice.
+fn each(
+    conn: &Connection,
+    sql: &str,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), duckdb::Error>,
+) -> Result<(), StoreError> {
+    let mut statement = conn.prepare(sql)?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        take(row)?;
+    }
+    Ok(())
+}

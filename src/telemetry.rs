@@ -1,0 +1,116 @@
+//! What the server counts of itself, and the log.
+
+use std::io::IsTerminal;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// Every metric, by field. Cheap to clone: clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// By source, topic and the HTTP status answered.
+    pub deliveries: IntCounterVec,
+    /// By topic and what became of them: stored, duplicate, quarantined.
+    pub events: IntCounterVec,
+    /// Events stored that were too late to move anything live.
+    pub late_events: IntCounter,
+    /// Reported exits of clients that were not in the area.
+    pub unmatched_exits: IntCounter,
+    pub queue_deliveries: IntGauge,
+    pub queue_bytes: IntGauge,
+    pub commit_seconds: Histogram,
+    pub commit_events: Histogram,
+    pub commit_failures: IntCounter,
+    pub open_visits: IntGauge,
+    /// Unix seconds each site's clock has reached, by site.
+    pub site_clock: IntGaugeVec,
+}
+
+impl Metrics {
+    #[expect(clippy::new_without_default, reason = "a second set would count apart; make one and clone it")]
+    pub fn new() -> Metrics {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let made = IntCounterVec::new(Opts::new(name, help), labels).expect("names and labels are valid");
+            registry.register(Box::new(made.clone())).expect("each name is used once");
+            made
+        };
+        let counter = |name: &str, help: &str| {
+            let made = IntCounter::new(name, help).expect("the name is valid");
+            registry.register(Box::new(made.clone())).expect("each name is used once");
+            made
+        };
+        let gauge = |name: &str, help: &str| {
+            let made = IntGauge::new(name, help).expect("the name is valid");
+            registry.register(Box::new(made.clone())).expect("each name is used once");
+            made
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let made = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("valid buckets");
+            registry.register(Box::new(made.clone())).expect("each name is used once");
+            made
+        };
+        let site_clock = IntGaugeVec::new(
+            Opts::new("footfall_site_clock_seconds", "Unix time the site's clock has reached"),
+            &["site"],
+        )
+        .expect("names and labels are valid");
+        registry.register(Box::new(site_clock.clone())).expect("each name is used once");
+        Metrics {
+            deliveries: counters(
+                "footfall_deliveries_total",
+                "Webhook deliveries by source, topic and HTTP status",
+                &["source", "topic", "status"],
+            ),
+            events: counters(
+                "footfall_events_total",
+                "Events by topic and outcome: stored, duplicate, quarantined",
+                &["topic", "outcome"],
+            ),
+            late_events: counter("footfall_late_events_total", "Events stored that moved nothing live"),
+            unmatched_exits: counter(
+                "footfall_unmatched_exits_total",
+                "Reported exits of clients that were not in the area",
+            ),
+            queue_deliveries: gauge("footfall_queue_deliveries", "Deliveries waiting for their commit"),
+            queue_bytes: gauge("footfall_queue_bytes", "Body bytes waiting for their commit"),
+            commit_seconds: histogram(
+                "footfall_commit_seconds",
+                "Seconds from taking waiting deliveries to their commit",
+                prometheus::exponential_buckets(0.001, 2.0, 13).expect("valid buckets"),
+            ),
+            commit_events: histogram(
+                "footfall_commit_events",
+                "Events in one commit",
+                prometheus::exponential_buckets(1.0, 4.0, 10).expect("valid buckets"),
+            ),
+            commit_failures: counter("footfall_commit_failures_total", "Commits that failed; their deliveries got 503"),
+            open_visits: gauge("footfall_open_visits", "Visits open now, of both sources"),
+            site_clock,
+            registry,
+        }
+    }
+
+    /// The Prometheus text format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("writing to memory cannot fail");
+        String::from_utf8(text).expect("the text format is UTF-8")
+    }
+}
+
+/// Sends the log to standard error: `FOOTFALL_LOG` filters it (such as `info,footfall=debug`), `json` makes each
+/// line an object.
+pub fn init_log(is_json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FOOTFALL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    // A second call, as tests make, changes nothing.
+    let _ = if is_json { log.json().try_init() } else { log.try_init() };
+}
