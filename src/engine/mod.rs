@@ -11,7 +11,11 @@ mod site;
 mod zone_index;
 
 #[cfg(test)]
+mod presence_properties;
+#[cfg(test)]
 mod timeline_tests;
+#[cfg(test)]
+mod zone_index_properties;
 
 use std::collections::BTreeMap;
 
