@@ -103,7 +103,7 @@ pub async fn run(args: Replay) -> anyhow::Result<()> {
     let mut newest = Newest::default();
     for path in &args.files {
         let mut cutter = Cutter { batch: args.batch, waiting: None };
-        let reader: Box<dyn BufRead> = match path.to_str() {
+        let reader: Box<dyn BufRead + Send> = match path.to_str() {
             Some("-") => Box::new(BufReader::new(std::io::stdin())),
             _ => Box::new(BufReader::new(File::open(path).with_context(|| format!("open {}", path.display()))?)),
         };

@@ -1,3 +1,133 @@
-pub async fn run(_: crate::cli::Demo) -> anyhow::Result<()> {
-    todo!()
+//! `footfall demo`: a server on a sample site, and a simulated crowd that posts to it over HTTP, signed.
+//!
+//! First some days of history at full speed, then live. Started again on the same file it goes on where it stopped.
+
+mod crowd;
+mod feed;
+mod person;
+mod site;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use chrono::DateTime;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::app::{App, stop_signal};
+use crate::cli::Demo;
+use crate::clock::Clock;
+use crate::config::{Config, Source};
+use crate::receiver::signature::Secret;
+use crate::replay::{Sender, Tally};
+use crowd::Crowd;
+use site::Site;
+
+/// The secret of the demo's source. Nobody else posts to it, and the address is this machine's own.
+const SECRET: &str = "footfall-demo";
+const HOUR_MS: i64 = 3_600_000;
+/// A demo that was stopped longer ago than this is not caught up with step by step.
+const CATCH_UP_MS_MAX: i64 = 14 * 24 * HOUR_MS;
+
+pub async fn run(args: Demo) -> anyhow::Result<()> {
+    if let Some(folder) = args.store.parent().filter(|folder| *folder != Path::new("")) {
+        std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    }
+    let mut config = Config::default();
+    config.server.listen = args.listen;
+    config.store.path = args.store.clone();
+    config.sources.insert("default".into(), Source { secrets: vec![SECRET.into()], ..Source::default() });
+    let app = App::start(&config, Clock::System).await.context("start the server")?;
+    let base = format!("http://{}", app.address()?);
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let serving = tokio::spawn(app.run(async {
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        outcome = live(&args, &base) => outcome?,
+        () = stop_signal() => {}
+    }
+    let _ = stop.send(());
+    serving.await?
+}
+
+/// Uploads the site if need be, plays history, then keeps pace with the wall clock for ever.
+async fn live(args: &Demo, base: &str) -> anyhow::Result<()> {
+    let site = Site::load()?;
+    let client = reqwest::Client::new();
+    let newest_ms = site_clock_ms(&client, base, &site).await?;
+    if newest_ms.is_none() {
+        upload(&client, base, &site).await?;
+    }
+    let clock = Clock::System;
+    let now_ms = clock.now().0;
+    let history_ms = i64::from(args.history_days) * 24 * HOUR_MS;
+    let start_ms = newest_ms.map_or(now_ms - history_ms, |newest| newest.max(now_ms - CATCH_UP_MS_MAX));
+    let mut crowd = Crowd::new(&site, args.seed ^ start_ms as u64, start_ms)?;
+    let sender = Sender::new(&format!("{base}/v1/webhooks/mist"), Some(Secret::new(SECRET)))?;
+    let mut tally = Tally::default();
+    play_history(&mut crowd, &clock, &sender, &mut tally).await?;
+    announce(base, &args.store, &tally);
+    loop {
+        for body in crowd.advance(clock.now().0) {
+            sender.send(body, &mut tally).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn play_history(crowd: &mut Crowd, clock: &Clock, sender: &Sender, tally: &mut Tally) -> anyhow::Result<()> {
+    let from_ms = crowd.now_ms();
+    let style = ProgressStyle::with_template("history {elapsed_precise} [{wide_bar}] {percent}% eta {eta} {msg}")?;
+    let total_s = ((clock.now().0 - from_ms) / 1000).max(0);
+    let progress = ProgressBar::new(total_s.unsigned_abs()).with_style(style);
+    // The present moves on while the past is played; a second behind it is as good as there.
+    while crowd.now_ms() + 1000 < clock.now().0 {
+        let until_ms = (crowd.now_ms() + HOUR_MS / 12).min(clock.now().0);
+        for body in crowd.advance(until_ms) {
+            sender.send(body, tally).await?;
+        }
+        progress.set_position(((crowd.now_ms() - from_ms) / 1000).unsigned_abs());
+        let at = DateTime::from_timestamp_millis(crowd.now_ms()).unwrap_or_default();
+        progress.set_message(format!("{} UTC, {} events", at.format("%a %H:%M"), HumanCount(tally.events)));
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+fn announce(base: &str, store: &Path, tally: &Tally) {
+    println!("Played {} events of history. The crowd is live now; Ctrl-C stops it.", HumanCount(tally.events));
+    println!();
+    println!("  who is where       curl '{base}/v1/occupancy'");
+    println!("  the last day       curl '{base}/v1/occupancy/series?bucket=1h'");
+    println!("  how long they stay curl '{base}/v1/dwell'");
+    println!("  the API            {base}/openapi.json");
+    println!("  Prometheus         {base}/metrics");
+    println!("  the file           {} (open it with DuckDB once the demo is stopped)", store.display());
+}
+
+/// Where the site's clock stands, if the file knows the site already.
+async fn site_clock_ms(client: &reqwest::Client, base: &str, site: &Site) -> anyhow::Result<Option<i64>> {
+    let answer: Value = client.get(format!("{base}/v1/sites/{}", site.site_id)).send().await?.json().await?;
+    let clock_at = answer["clock_at"].as_str().map(DateTime::parse_from_rfc3339).transpose()?;
+    Ok(clock_at.map(|at| at.timestamp_millis()))
+}
+
+async fn upload(client: &reqwest::Client, base: &str, site: &Site) -> anyhow::Result<()> {
+    let settings = json!({"name": site.name, "time_zone": site.time_zone, "exit_grace_s": site.exit_grace_s});
+    put(client, format!("{base}/v1/sites/{}", site.site_id), settings.to_string()).await?;
+    for map in &site.maps {
+        let address = format!("{base}/v1/maps/{}", map.map_id);
+        put(client, address.clone(), map.upload(&site.site_id)?.to_string()).await?;
+        put(client, format!("{address}/image"), map.svg()?).await?;
+    }
+    Ok(())
+}
+
+async fn put(client: &reqwest::Client, address: String, body: String) -> anyhow::Result<()> {
+    let answer = client.put(&address).body(body).send().await?;
+    let status = answer.status();
+    ensure!(status.is_success(), "{address} answered {status}: {}", answer.text().await.unwrap_or_default());
+    Ok(())
 }

@@ -1,0 +1,12 @@
+//! The one integration binary.
+
+mod architecture;
+mod faults;
+mod harness;
+mod maps;
+mod metrics;
+mod openapi;
+mod receiver;
+mod replay;
+mod restart;
+mod vendor_examples;
