@@ -156,7 +156,7 @@ pub fn start(
     let room = Arc::new(Semaphore::new(limits.queue_bytes.min(Semaphore::MAX_PERMITS)));
     let thread = std::thread::Builder::new()
         .name("pipeline".into())
-        .spawn(move || pipeline.run(queue))
+        .spawn(move || run_or_exit(pipeline, queue))
         .expect("the system can start a thread");
     tokio::spawn(tick_every_second(jobs.downgrade()));
     Ok((Handle { jobs, room, live, metrics }, thread))
@@ -172,6 +172,19 @@ async fn tick_every_second(jobs: mpsc::WeakSender<Job>) {
         let _ = jobs.try_send(Job::Tick { done: None });
     }
 }
+
+/// A panic here is a bug, and leaves a state that is not the file's: the process ends, and a new start goes on from
+/// what was committed.
+fn run_or_exit(pipeline: Pipeline, queue: mpsc::Receiver<Job>) {
+    let running = std::panic::AssertUnwindSafe(|| pipeline.run(queue));
+    if std::panic::catch_unwind(running).is_err() {
+        tracing::error!("the pipeline panicked; stopping: start again to go on from what was committed");
+        std::process::exit(EXIT_SOFTWARE);
+    }
+}
+
+/// The exit status of sysexits.h for an internal software error.
+const EXIT_SOFTWARE: i32 = 70;
 
 struct Pipeline {
     store: Store,
@@ -235,7 +248,7 @@ impl Pipeline {
         let stopwatch = clock::stopwatch();
         let mut drain = Drain::default();
         let mut answers = Vec::with_capacity(waiting.len());
-        let is_tick_due = self.clock.now().0 - self.last_tick_ms >= TICK_MS;
+        let is_tick_due = self.clock.now().0.saturating_sub(self.last_tick_ms) >= TICK_MS;
         let opened = self.fill(&mut drain, |intake, next_delivery| {
             for Waiting { delivery, room, done } in waiting {
                 let key = DeliveryKey(*next_delivery);
@@ -331,7 +344,7 @@ impl Pipeline {
                     error = &error as &dyn std::error::Error,
                     "the file cannot be read after a failed commit; stopping: start again once the cause is mended"
                 );
-                std::process::exit(70);
+                std::process::exit(EXIT_SOFTWARE);
             }
         }
     }

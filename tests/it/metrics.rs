@@ -169,7 +169,7 @@ async fn a_site_sets_its_zone_rules_and_bands() {
     let app = TestApp::start().await;
     let path = format!("/v1/sites/{SITE}");
     let settings = json!({"name": "HQ", "time_zone": "Asia/Kolkata", "exit_grace_s": 3000.0,
-        "dwell_bands": [{"name": "short", "from_s": 0, "to_s": 59}]});
+        "dwell_bands": [{"name": "short", "from_s": 0, "to_s": 199}]});
     assert_eq!(app.call(Method::PUT, &path, Some(settings)).await.0, StatusCode::OK);
     two_people(&app).await;
     let dwell = app.get(&format!("/v1/dwell?area={DESK}&from=2026-07-01T08:00:00Z")).await;

@@ -91,6 +91,6 @@ async fn a_restart_brings_back_occupancy_and_clock_and_the_dedupe_window() {
     app.clock.set((crate::harness::START_S + 20) * 1000);
     let visits = app.get("/v1/visits?from=2026-07-01T07:00:00Z").await;
     let visits = visits["visits"].as_array().unwrap();
-    assert_eq!(visits.len(), 2);
+    assert_eq!(visits.len(), 3);
     assert!(visits.iter().all(|visit| visit["exited_at"].is_null()), "{visits:?}");
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::SECRET;
 
@@ -36,7 +36,7 @@ impl Server {
     }
 
     fn wait_until_ready(&self) {
-        let since = Instant::now();
+        let since = footfall::clock::stopwatch();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(since.elapsed() < Duration::from_secs(60), "the server does not start");
             std::thread::sleep(Duration::from_millis(20));
