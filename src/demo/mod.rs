@@ -7,6 +7,7 @@ mod feed;
 mod person;
 mod site;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ async fn play_history(crowd: &mut Crowd, clock: &Clock, sender: &Sender, tally: 
     // The present moves on while the past is played; a second behind it is as good as there.
     while crowd.now_ms() + 1000 < clock.now().0 {
         let until_ms = (crowd.now_ms() + HOUR_MS / 12).min(clock.now().0);
-        for body in crowd.advance(until_ms) {
+        for body in by_topic(&crowd.advance(until_ms))? {
             sender.send(body, tally).await?;
         }
         progress.set_position(((crowd.now_ms() - from_ms) / 1000).unsigned_abs());
@@ -94,6 +95,18 @@ async fn play_history(crowd: &mut Crowd, clock: &Clock, sender: &Sender, tally: 
     }
     progress.finish_and_clear();
     Ok(())
+}
+
+/// Joins deliveries of one topic into one: history need not trickle in as the network would send it.
+fn by_topic(bodies: &[feed::Body]) -> anyhow::Result<Vec<feed::Body>> {
+    let mut topics: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for body in bodies {
+        let mut delivery: Value = serde_json::from_str(body)?;
+        if let (Value::String(topic), Value::Array(events)) = (delivery["topic"].take(), delivery["events"].take()) {
+            topics.entry(topic).or_default().extend(events);
+        }
+    }
+    Ok(topics.into_iter().map(|(topic, events)| json!({"topic": topic, "events": events}).to_string()).collect())
 }
 
 fn announce(base: &str, store: &Path, tally: &Tally) {

@@ -49,14 +49,20 @@ impl Default for Site {
 
 impl Site {
     pub fn set_rules(&mut self, rules: PresenceRules) {
-        self.rules.of_site = rules;
+        let old = std::mem::replace(&mut self.rules.of_site, rules);
+        if old != rules {
+            self.reschedule_all();
+        }
     }
 
     pub fn set_area_rules(&mut self, area: AreaKey, rules: Option<PresenceRules>) {
-        match rules {
+        let old = match rules {
             Some(rules) => self.rules.of_areas.insert(area, rules),
             None => self.rules.of_areas.remove(&area),
         };
+        if old != rules {
+            self.reschedule_all();
+        }
     }
 
     pub fn set_map(&mut self, map: MapKey, plan: Option<Plan>) {
@@ -203,6 +209,12 @@ impl Site {
             client.close_due(reached, &self.rules, changes);
             self.reschedule(key);
         }
+    }
+
+    /// Shorter rules bring deadlines nearer. What is due by them already waits for the next event or tick.
+    fn reschedule_all(&mut self) {
+        let keys: Vec<ClientKey> = self.clients.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.reschedule(key));
     }
 
     /// Puts the client's deadline on the heap when it is nearer than the one there. One that has moved away is left:
