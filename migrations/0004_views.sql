@@ -65,7 +65,7 @@ CREATE VIEW visits AS
 SELECT v.visit_key, s.site_id, m.map_id, a.area_id, ['zone', 'vbeacon', 'rssizone'][a.kind + 1] AS area_kind,
     n.name AS area_name, c.client_id, ['wifi', 'unconnected', 'sdk', 'asset'][c.kind + 1] AS kind,
     ['computed', 'reported'][v.source + 1] AS source, v.entered_at, v.exited_at,
-    epoch_ms(v.exited_at - v.entered_at) / 1000 AS dwell_s, ['left', 'timeout'][v.ended + 1] AS ended, v.area_version
+    (epoch_ms(v.exited_at) - epoch_ms(v.entered_at)) / 1000 AS dwell_s, ['left', 'timeout'][v.ended + 1] AS ended, v.area_version
 FROM (
     SELECT visit_key, site_key, map_key, area_key, area_version, client_key, source, entered_at, exited_at, ended
     FROM store.visits

@@ -29,15 +29,15 @@ pub const PROMISES: [Promise; 12] = [
                 FROM store.fixes f SEMI JOIN twins USING (site_key, client_key)
             )
             SELECT count(*) FROM numbered
-            WHERE nth > 1 AND event_at >= newest
-                - to_milliseconds((SELECT coalesce(min(dedupe_window_s), 86400) * 1000 FROM store.runs)::BIGINT)",
+            WHERE nth > 1 AND epoch_ms(event_at) >= epoch_ms(newest)
+                - (SELECT coalesce(min(dedupe_window_s), 86400) * 1000 FROM store.runs)",
     },
     Promise {
         says: "every transition is stored once",
         sql: "SELECT count(*) FROM (
                 SELECT 1 FROM store.transitions
-                WHERE event_at >= (SELECT max(event_at) FROM store.transitions)
-                    - to_milliseconds((SELECT coalesce(min(dedupe_window_s), 86400) * 1000 FROM store.runs)::BIGINT)
+                WHERE epoch_ms(event_at) >= (SELECT epoch_ms(max(event_at)) FROM store.transitions)
+                    - (SELECT coalesce(min(dedupe_window_s), 86400) * 1000 FROM store.runs)
                 GROUP BY site_key, area_key, client_key, trigger, event_at HAVING count(*) > 1)",
     },
     Promise {

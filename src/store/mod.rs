@@ -119,7 +119,10 @@ fn connect(options: &StoreOptions) -> Result<Connection, StoreError> {
     // Nothing of ours needs an extension from outside or a file beside the database.
     config = config.enable_autoload_extension(false).map_err(failed)?;
     let conn = Connection::open_with_flags(&options.path, config).map_err(failed)?;
-    // Instants are UTC inside; this is only how they are cast and printed.
-    conn.execute_batch("SET TimeZone = 'UTC'")?;
+    // Instants are UTC inside; this is how text and plain timestamps become instants, on every connection. A DuckDB
+    // built without ICU has no such setting, and takes all of it for UTC anyway.
+    if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
+        tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no time zones");
+    }
     Ok(conn)
 }

@@ -41,7 +41,7 @@ fn put_rules(
 ) -> Result<(), StoreError> {
     let sql = format!(
         "UPDATE store.{table} SET exit_grace_s = $1, presence_timeout_s = $2, reported_timeout_s = $3,
-             rules_changed_at = make_timestamptz($4::BIGINT * 1000)
+             rules_changed_at = epoch_ms($4::BIGINT)::TIMESTAMPTZ
          WHERE {key_column} = $5 AND (exit_grace_s IS DISTINCT FROM $1 OR presence_timeout_s IS DISTINCT FROM $2
              OR reported_timeout_s IS DISTINCT FROM $3)"
     );
@@ -201,7 +201,7 @@ pub fn end_area(conn: &Connection, key: AreaKey, now: ReceivedAt) -> Result<(), 
 pub fn end_map(conn: &Connection, key: MapKey, now: ReceivedAt) -> Result<(), StoreError> {
     end_version(conn, "map_versions", "map_key", key.0, now)?;
     conn.execute(
-        "UPDATE store.area_versions SET valid_to = make_timestamptz(?::BIGINT * 1000)
+        "UPDATE store.area_versions SET valid_to = epoch_ms(?::BIGINT)::TIMESTAMPTZ
          WHERE valid_to IS NULL AND area_key IN (SELECT area_key FROM store.areas WHERE map_key = ?)",
         params![now.0, key.0],
     )?;
@@ -234,7 +234,7 @@ fn next_version(
 
 fn end_version(conn: &Connection, table: &str, key_column: &str, key: u32, now: ReceivedAt) -> Result<(), StoreError> {
     let sql = format!(
-        "UPDATE store.{table} SET valid_to = make_timestamptz(?::BIGINT * 1000)
+        "UPDATE store.{table} SET valid_to = epoch_ms(?::BIGINT)::TIMESTAMPTZ
          WHERE {key_column} = ? AND valid_to IS NULL"
     );
     conn.execute(&sql, params![now.0, key])?;

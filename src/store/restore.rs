@@ -210,7 +210,7 @@ pub fn each_recent_fix(
         "WITH newest AS (SELECT site_key, max(event_at) AS event_at FROM store.fixes GROUP BY site_key)
          SELECT f.site_key, f.client_key, epoch_ms(f.event_at), f.is_late
          FROM store.fixes f JOIN newest n USING (site_key)
-         WHERE f.event_at >= n.event_at - to_milliseconds({window_ms})
+         WHERE epoch_ms(f.event_at) >= epoch_ms(n.event_at) - {window_ms}
          ORDER BY f.site_key, f.client_key, f.event_at"
     );
     each(conn, &sql, |row| {
@@ -236,7 +236,7 @@ pub fn transitions(conn: &Connection, window_ms: i64) -> Result<Vec<TransitionRo
          )
          SELECT t.site_key, t.client_key, t.area_key, t.trigger, epoch_ms(t.event_at), t.is_late
          FROM store.transitions t JOIN newest n USING (site_key, client_key, area_key)
-         WHERE t.event_at >= n.event_at - to_milliseconds({window_ms})
+         WHERE epoch_ms(t.event_at) >= epoch_ms(n.event_at) - {window_ms}
          ORDER BY t.site_key, t.client_key, t.event_at, t.rowid"
     );
     rows(conn, &sql, |row| {
@@ -268,7 +268,7 @@ pub fn each_fingerprint(
          newest AS (SELECT site_key, max(event_at) AS event_at FROM seen GROUP BY site_key)
          SELECT DISTINCT s.site_key, s.fingerprint, epoch_ms(s.event_at), s.is_received_time
          FROM seen s JOIN newest n USING (site_key)
-         WHERE s.event_at >= n.event_at - to_milliseconds({window_ms})
+         WHERE epoch_ms(s.event_at) >= epoch_ms(n.event_at) - {window_ms}
          ORDER BY s.site_key, epoch_ms(s.event_at), s.fingerprint"
     );
     each(conn, &sql, |row| {
@@ -299,7 +299,7 @@ pub fn live_visits(conn: &Connection, window_ms: i64) -> Result<Vec<LiveVisit>, 
                SELECT visit_key, site_key, map_key, area_key, area_version, client_key, source, epoch_ms(entered_at),
                    epoch_ms(clock_after)
                FROM store.visits JOIN newest USING (site_key)
-               WHERE clock_after >= newest.event_at - to_milliseconds(?)
+               WHERE epoch_ms(clock_after) >= epoch_ms(newest.event_at) - ?
                QUALIFY row_number() OVER (PARTITION BY site_key, client_key, area_key, source
                    ORDER BY visit_key DESC) = 1
                ORDER BY visit_key";
@@ -343,7 +343,7 @@ pub fn tail_fixes(conn: &Connection, of: &[ClientKey], tail_ms: i64) -> Result<V
          )
          SELECT f.site_key, f.client_key, f.map_key, epoch_ms(f.event_at), f.x_mm, f.y_mm
          FROM store.fixes f JOIN newest n USING (site_key, client_key)
-         WHERE NOT f.is_late AND f.event_at >= n.event_at - to_milliseconds({tail_ms})
+         WHERE NOT f.is_late AND epoch_ms(f.event_at) >= epoch_ms(n.event_at) - {tail_ms}
          ORDER BY f.site_key, f.client_key, f.event_at DESC"
     );
     rows(conn, &sql, |row| {

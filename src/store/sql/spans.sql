@@ -9,10 +9,10 @@ WITH chosen AS (
 ),
 everyone AS (
     SELECT area_key, source, client_key, entered_at, exited_at FROM store.visits
-    WHERE entered_at < make_timestamptz($8::BIGINT * 1000) AND exited_at >= make_timestamptz($7::BIGINT * 1000)
+    WHERE entered_at < epoch_ms($8::BIGINT)::TIMESTAMPTZ AND exited_at >= epoch_ms($7::BIGINT)::TIMESTAMPTZ
     UNION ALL
     SELECT area_key, source, client_key, entered_at, NULL FROM store.open_visits
-    WHERE entered_at < make_timestamptz($8::BIGINT * 1000)
+    WHERE entered_at < epoch_ms($8::BIGINT)::TIMESTAMPTZ
 )
 SELECT e.client_key, epoch_ms(e.entered_at), epoch_ms(e.exited_at)
 FROM everyone e

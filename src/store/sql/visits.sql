@@ -11,11 +11,11 @@ WITH chosen AS (
 everyone AS (
     SELECT visit_key, site_key, map_key, area_key, area_version, source, client_key, entered_at, exited_at, ended
     FROM store.visits
-    WHERE entered_at < make_timestamptz($8::BIGINT * 1000) AND exited_at >= make_timestamptz($7::BIGINT * 1000)
+    WHERE entered_at < epoch_ms($8::BIGINT)::TIMESTAMPTZ AND exited_at >= epoch_ms($7::BIGINT)::TIMESTAMPTZ
     UNION ALL
     SELECT visit_key, site_key, map_key, area_key, area_version, source, client_key, entered_at, NULL, NULL
     FROM store.open_visits
-    WHERE entered_at < make_timestamptz($8::BIGINT * 1000)
+    WHERE entered_at < epoch_ms($8::BIGINT)::TIMESTAMPTZ
 )
 SELECT e.visit_key, s.site_id, m.map_id, c.kind, c.area_id, c.name, k.kind, k.client_id, k.name, e.source,
     epoch_ms(e.entered_at), epoch_ms(e.exited_at), e.ended, e.area_version
@@ -25,8 +25,8 @@ JOIN store.clients k USING (client_key)
 JOIN store.sites s USING (site_key)
 LEFT JOIN store.maps m ON m.map_key = e.map_key
 WHERE ($6 IS NULL OR k.kind = $6) AND ($9 IS NULL OR k.client_id = $9)
-    AND ($10 IS NULL OR epoch_ms(e.exited_at - e.entered_at) >= $10 * 1000)
+    AND ($10 IS NULL OR epoch_ms(e.exited_at) - epoch_ms(e.entered_at) >= $10 * 1000)
     AND e.visit_key > $11
-    AND (e.exited_at IS NULL OR e.exited_at > make_timestamptz($7::BIGINT * 1000) OR e.entered_at = e.exited_at)
+    AND (e.exited_at IS NULL OR e.exited_at > epoch_ms($7::BIGINT)::TIMESTAMPTZ OR e.entered_at = e.exited_at)
 ORDER BY e.visit_key
 LIMIT $12
