@@ -16,6 +16,7 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 pub use change::{AreaSettings, Change, ChangeError};
@@ -53,7 +54,7 @@ pub enum Refused {
 }
 
 enum Job {
-    Deliver(Waiting),
+    Deliver(Box<Waiting>),
     Change { change: Box<Change>, done: oneshot::Sender<Result<(), ChangeError>> },
     Tick { done: Option<oneshot::Sender<()>> },
 }
@@ -61,9 +62,35 @@ enum Job {
 /// A delivery in the queue, and who waits for its commit.
 struct Waiting {
     delivery: Delivery,
-    /// Its share of the queue's bytes.
-    room: OwnedSemaphorePermit,
+    room: Room,
     done: oneshot::Sender<Result<Receipt, Refused>>,
+}
+
+/// A delivery's share of the queue, given back when it is dropped: with the answer, or unread when it was refused.
+struct Room {
+    bytes: i64,
+    queue_deliveries: IntGauge,
+    queue_bytes: IntGauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    fn take(bytes: usize, room: &Arc<Semaphore>, metrics: &Metrics) -> Result<Room, Refused> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
+        let permit = room.clone().try_acquire_many_owned(bytes).map_err(|_| Refused::QueueFull)?;
+        let (queue_deliveries, queue_bytes) = (metrics.queue_deliveries.clone(), metrics.queue_bytes.clone());
+        let bytes = i64::from(bytes);
+        queue_deliveries.inc();
+        queue_bytes.add(bytes);
+        Ok(Room { bytes, queue_deliveries, queue_bytes, _permit: permit })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.queue_deliveries.dec();
+        self.queue_bytes.sub(self.bytes);
+    }
 }
 
 /// The way in, for whoever has deliveries or changes. Cheap to clone; the thread ends when the last one is gone.
@@ -85,20 +112,13 @@ struct Live {
 impl Handle {
     /// Hands a delivery on and waits for its commit. A full queue is refused at once.
     pub async fn deliver(&self, delivery: Delivery) -> Result<Receipt, Refused> {
-        let bytes = u32::try_from(delivery.body_bytes).unwrap_or(u32::MAX).max(1);
-        let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| Refused::QueueFull)?;
+        let room = Room::take(delivery.body_bytes, &self.room, &self.metrics)?;
         let (done, answer) = oneshot::channel();
-        self.metrics.queue_deliveries.inc();
-        self.metrics.queue_bytes.add(i64::from(bytes));
-        let sent = self.jobs.try_send(Job::Deliver(Waiting { delivery, room, done }));
-        let outcome = match sent {
+        match self.jobs.try_send(Job::Deliver(Box::new(Waiting { delivery, room, done }))) {
             Ok(()) => answer.await.unwrap_or(Err(Refused::NotStored)),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Refused::QueueFull),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Refused::NotStored),
-        };
-        self.metrics.queue_deliveries.dec();
-        self.metrics.queue_bytes.sub(i64::from(bytes));
-        outcome
+        }
     }
 
     /// Makes a change of sites, maps or areas, and waits for its commit.
@@ -213,12 +233,12 @@ impl Pipeline {
             match job {
                 Job::Deliver(first) => {
                     let mut events = first.delivery.events.len();
-                    let mut waiting = vec![first];
+                    let mut waiting = vec![*first];
                     while events < self.limits.drain_events {
                         match queue.try_recv() {
                             Ok(Job::Deliver(more)) => {
                                 events += more.delivery.events.len();
-                                waiting.push(more);
+                                waiting.push(*more);
                             }
                             Ok(other) => {
                                 next = Some(other);
