@@ -36,7 +36,24 @@ enum Command {
     Openapi,
 }
 
+/// The least that a configuration says, and how to see that the webhook arrives.
+const SERVE_EXAMPLE: &str = "A configuration needs no more than a secret:
+
+    [sources.default]
+    secrets = [\"the webhook's secret\"]
+
+Point the webhook at /v1/webhooks/mist, ping it, and see the ping at /v1/sources.";
+
+const REPLAY_EXAMPLES: &str = "A day again, a hundred times as fast, its clock run on at the end:
+
+    footfall replay day.ndjson --secret S --speed 100 --run-on 299
+
+From a compressed file, in larger deliveries:
+
+    zcat day.ndjson.gz | footfall replay - --secret S --batch 500";
+
 #[derive(Debug, Args)]
+#[command(after_help = SERVE_EXAMPLE)]
 struct Serve {
     /// TOML file. Every key is also an environment variable, such as FOOTFALL_SERVER__LISTEN.
     #[arg(long, short, env = "FOOTFALL_CONFIG")]
@@ -68,6 +85,7 @@ pub struct Demo {
 
 /// See [`replay::run`].
 #[derive(Debug, Args)]
+#[command(after_help = REPLAY_EXAMPLES)]
 pub struct Replay {
     /// Files of deliveries, one JSON body a line; `-` is standard input.
     #[arg(required = true)]

@@ -167,6 +167,9 @@ impl Receiver {
             tokio::task::block_in_place(|| self.open(source, demand, &parts.headers, &raw))?
         };
         topic.clone_from(&delivery.topic);
+        if let Some(complaint) = parts.headers.get("x-mist-error") {
+            tracing::warn!(%source, ?complaint, "the vendor says that the webhook's own headers are wrong");
+        }
         Ok(self.inner.pipeline.deliver(delivery).await?)
     }
 
