@@ -1,8 +1,6 @@
 # The few targets a person types. `make` alone lists them.
 
 LIB_DIR := .libduckdb
-# Where cargo puts what it builds; the binary is started from there.
-TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo test lint bench libduckdb tools
 
@@ -14,8 +12,7 @@ help:
 	@echo "make libduckdb  only fetch DuckDB's prebuilt library; plain cargo works afterwards"
 
 demo: libduckdb
-	cargo build --release --locked
-	$(TARGET_DIR)/release/footfall demo $(DEMO_ARGS)
+	cargo run --release --locked -- demo $(DEMO_ARGS)
 
 test: libduckdb
 	cargo test --locked

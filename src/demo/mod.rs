@@ -1,6 +1,6 @@
 //! `footfall demo`: a server on a sample site, and a simulated crowd that posts to it over HTTP, signed.
 //!
-//! First some days of history at full speed, then live. Started again on the same file it goes on where it stopped.
+//! On a new file it first plays some days of history at full speed; then, and on a file that it knows, it goes on live.
 
 mod crowd;
 mod feed;
@@ -28,9 +28,6 @@ use site::Site;
 /// The secret of the demo's source. Nobody else posts to it, and the address is this machine's own.
 const SECRET: &str = "footfall-demo";
 const HOUR_MS: i64 = 3_600_000;
-/// A demo that was stopped longer ago than this is not caught up with step by step.
-const CATCH_UP_MS_MAX: i64 = 14 * 24 * HOUR_MS;
-
 pub async fn run(args: Demo) -> anyhow::Result<()> {
     if let Some(folder) = args.store.parent().filter(|folder| *folder != Path::new("")) {
         std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
@@ -57,14 +54,13 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
 async fn live(args: &Demo, base: &str) -> anyhow::Result<()> {
     let site = Site::load()?;
     let client = reqwest::Client::new();
-    let newest_ms = site_clock_ms(&client, base, &site).await?;
-    if newest_ms.is_none() {
-        upload(&client, base, &site).await?;
-    }
     let clock = Clock::System;
-    let now_ms = clock.now().0;
-    let history_ms = i64::from(args.history_days) * 24 * HOUR_MS;
-    let start_ms = newest_ms.map_or(now_ms - history_ms, |newest| newest.max(now_ms - CATCH_UP_MS_MAX));
+    let mut start_ms = clock.now().0;
+    if !is_known(&client, base, &site).await? {
+        upload(&client, base, &site).await?;
+        start_ms -= i64::from(args.history_days) * 24 * HOUR_MS;
+    }
+    // Another start is another crowd: nobody is there twice.
     let mut crowd = Crowd::new(&site, args.seed ^ start_ms as u64, start_ms)?;
     let sender = Sender::new(&format!("{base}/v1/webhooks/mist"), Some(Secret::new(SECRET)))?;
     let mut tally = Tally::default();
@@ -110,8 +106,10 @@ fn by_topic(bodies: &[feed::Body]) -> anyhow::Result<Vec<feed::Body>> {
 }
 
 fn announce(base: &str, store: &Path, tally: &Tally) {
-    println!("Played {} events of history. The crowd is live now; Ctrl-C stops it.", HumanCount(tally.events));
-    println!();
+    if tally.events > 0 {
+        println!("Played {} events of history.", HumanCount(tally.events));
+    }
+    println!("The crowd is live; Ctrl-C stops it.\n");
     println!("  who is where       curl '{base}/v1/occupancy'");
     println!("  the last day       curl '{base}/v1/occupancy/series?bucket=1h'");
     println!("  how long they stay curl '{base}/v1/dwell'");
@@ -120,11 +118,10 @@ fn announce(base: &str, store: &Path, tally: &Tally) {
     println!("  the file           {} (open it with DuckDB once the demo is stopped)", store.display());
 }
 
-/// Where the site's clock stands, if the file knows the site already.
-async fn site_clock_ms(client: &reqwest::Client, base: &str, site: &Site) -> anyhow::Result<Option<i64>> {
-    let answer: Value = client.get(format!("{base}/v1/sites/{}", site.site_id)).send().await?.json().await?;
-    let clock_at = answer["clock_at"].as_str().map(DateTime::parse_from_rfc3339).transpose()?;
-    Ok(clock_at.map(|at| at.timestamp_millis()))
+/// Whether the file knows the site already.
+async fn is_known(client: &reqwest::Client, base: &str, site: &Site) -> anyhow::Result<bool> {
+    let answer = client.get(format!("{base}/v1/sites/{}", site.site_id)).send().await?;
+    Ok(answer.status().is_success())
 }
 
 async fn upload(client: &reqwest::Client, base: &str, site: &Site) -> anyhow::Result<()> {
