@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::body::JsonBody;
 use super::dto::{Area, Areas};
 use super::error::ApiError;
-use super::params::{PlaceParams, Query, settled};
+use super::params::{KindParams, PlaceParams, Query, settled};
 use super::{Api, Fallible};
 use crate::config;
 use crate::floorplan;
@@ -40,29 +40,29 @@ pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> 
 
 /// One area.
 #[utoipa::path(get, path = "/v1/areas/{id}", tag = "places",
-    params(("id", description = "Area id"), ("kind" = Option<String>, Query, description = "`zone`, `vbeacon` or `rssizone`, where two areas share an id")),
+    params(("id", description = "Area id"), KindParams),
     responses((status = 200, body = Area), (status = 404, body = Problem)))]
 pub async fn get(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(params): Query<PlaceParams>,
+    Query(params): Query<KindParams>,
 ) -> Fallible<Json<Area>> {
-    find(&api, settled(&id), params.scope()?.area_kind).await.map(|row| Json(area(row)))
+    find(&api, settled(&id), params.area_kind()?).await.map(|row| Json(area(row)))
 }
 
 /// Uploads one area: a Mist `zone`, `vbeacon` or `rssizone` object (`kind` says which; `zone` if left out). Beside the
 /// vendor's fields it may set `exit_grace_s`, `presence_timeout_s`, `reported_timeout_s`, `authoritative_source`.
 #[utoipa::path(put, path = "/v1/areas/{id}", tag = "places",
-    params(("id", description = "Area id"), ("kind" = Option<String>, Query, description = "`zone`, `vbeacon` or `rssizone`")),
+    params(("id", description = "Area id"), KindParams),
     request_body = serde_json::Value,
     responses((status = 200, body = Area), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn put(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(params): Query<PlaceParams>,
+    Query(params): Query<KindParams>,
     JsonBody(document): JsonBody<Value>,
 ) -> Fallible<Json<Area>> {
-    let kind = params.scope()?.area_kind.unwrap_or(AreaKind::Zone);
+    let kind = params.area_kind()?.unwrap_or(AreaKind::Zone);
     let text = |key: &str| document.get(key).and_then(Value::as_str);
     let known_map = text("map_id").map(settled);
     let ppm = match known_map {
@@ -81,14 +81,14 @@ pub async fn put(
 
 /// Ends an area; its history stays.
 #[utoipa::path(delete, path = "/v1/areas/{id}", tag = "places",
-    params(("id", description = "Area id"), ("kind" = Option<String>, Query, description = "`zone`, `vbeacon` or `rssizone`, where two areas share an id")),
+    params(("id", description = "Area id"), KindParams),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(params): Query<PlaceParams>,
+    Query(params): Query<KindParams>,
 ) -> Fallible<StatusCode> {
-    let row = find(&api, settled(&id), params.scope()?.area_kind).await?;
+    let row = find(&api, settled(&id), params.area_kind()?).await?;
     api.pipeline.change(Change::EndArea(AreaId { kind: row.kind, id: Id::object(&row.id) })).await?;
     Ok(StatusCode::NO_CONTENT)
 }

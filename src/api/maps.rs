@@ -10,7 +10,7 @@ use super::areas;
 use super::body::{JsonBody, upload};
 use super::dto::{AccessPoint, Map, Maps};
 use super::error::ApiError;
-use super::params::{PlaceParams, Query, settled};
+use super::params::{MapParams, Query, settled};
 use super::{Api, Fallible};
 use crate::floorplan::{self, image};
 use crate::model::ids::{AreaKind, MapId};
@@ -20,9 +20,9 @@ use crate::problem::Problem;
 use crate::store::queries::{self, MapRow, Scope};
 
 /// Maps that were uploaded or that events named.
-#[utoipa::path(get, path = "/v1/maps", tag = "places", params(("site" = Option<String>, Query, description = "Site id")),
+#[utoipa::path(get, path = "/v1/maps", tag = "places", params(MapParams),
     responses((status = 200, body = Maps)))]
-pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> Fallible<Json<Maps>> {
+pub async fn list(State(api): State<Api>, Query(params): Query<MapParams>) -> Fallible<Json<Maps>> {
     let site = params.site.as_deref().map(settled);
     let rows = api.read(move |conn| queries::maps(conn, site.as_deref(), None)).await?;
     Ok(Json(Maps { maps: rows.into_iter().map(map).collect() }))

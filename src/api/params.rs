@@ -136,6 +136,30 @@ impl PlaceParams {
     }
 }
 
+/// Maps to list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MapParams {
+    /// Site id.
+    pub site: Option<String>,
+}
+
+/// What sort of area an id names.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct KindParams {
+    /// `zone`, `vbeacon` or `rssizone`; needed where two areas share an id.
+    pub kind: Option<String>,
+}
+
+impl KindParams {
+    pub fn area_kind(&self) -> Result<Option<AreaKind>, ApiError> {
+        named("kind", &self.kind, AreaKind::from_name, "zone, vbeacon or rssizone")
+    }
+}
+
 /// Seconds, or a duration such as `5m`.
 pub fn seconds(name: &str, text: &str) -> Result<f64, ApiError> {
     let found = text.parse::<f64>().ok().or_else(|| Some(duration_ms(text)? as f64 / 1000.0));

@@ -60,44 +60,41 @@ enum What {
     /// The map, and both coordinates in metres.
     Fix(u32, i32),
     Cross(u32, Trigger),
+    /// An event that moves nobody, and what it is known by.
+    Other(u64),
+    Tick,
 }
 
+/// What happens; a tick is of nobody and at no time but the wall clock's.
 #[derive(Clone, Copy, Debug)]
-struct Event {
+struct Step {
     client: u32,
     at_ms: i64,
+    wall_ms: i64,
     what: What,
-}
-
-/// What happens; last, when by the wall clock.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Event(Event, i64),
-    /// An event that moves nobody: what it is known by, and its time.
-    Other(u64, i64, i64),
-    Tick(i64),
 }
 
 /// (client, area, source, entered) -> (exited, ended), or `None` while open.
 type Visits = BTreeMap<(u32, u32, Source, i64), Option<(i64, Ended)>>;
 
-/// The visits that `events` make, in order for each client, when the site clock stands at `clock_ms`.
-fn offline(town: &Town, events: &[Event], clock_ms: i64) -> Visits {
+/// The visits that `steps` make, in order for each client, when the site clock stands at `clock_ms`.
+fn offline(town: &Town, steps: &[Step], clock_ms: i64) -> Visits {
     let mut visits = Visits::new();
     for client in 0..CLIENTS {
-        let own: Vec<&Event> = events.iter().filter(|event| event.client == client).collect();
+        let own = steps.iter().filter(|step| step.client == client);
         for area in 0..town.zones.len() as u32 {
-            let fixes = own.iter().filter_map(|event| match event.what {
-                What::Fix(map, spot_m) => Some((event.at_ms, town.is_inside(area, map, spot_m))),
-                What::Cross(..) => None,
+            let fixes = own.clone().filter_map(|step| match step.what {
+                What::Fix(map, spot_m) => Some((step.at_ms, town.is_inside(area, map, spot_m))),
+                _ => None,
             });
             let stays = computed(&fixes.collect::<Vec<_>>(), town.rules_of(area), clock_ms);
             visits.extend(stays.into_iter().map(|(at_ms, exit)| ((client, area, Source::Computed, at_ms), exit)));
         }
         for area in REPORTED {
-            let signs = own.iter().map(|event| match event.what {
-                What::Cross(of, trigger) if of == area => (event.at_ms, Some(trigger)),
-                _ => (event.at_ms, None),
+            let signs = own.clone().filter_map(|step| match step.what {
+                What::Fix(..) => Some((step.at_ms, None)),
+                What::Cross(of, trigger) => Some((step.at_ms, (of == area).then_some(trigger))),
+                _ => None,
             });
             let stays = reported(&signs.collect::<Vec<_>>(), town.rules_of(area).reported_timeout_ms, clock_ms);
             visits.extend(stays.into_iter().map(|(at_ms, exit)| ((client, area, Source::Reported, at_ms), exit)));
@@ -157,7 +154,7 @@ struct Run {
     engine: Engine,
     stored: Vec<(Step, Verdict)>,
     visits: BTreeMap<VisitKey, (Visit, Option<Exit>)>,
-    /// Opened - closed + reopened.
+    /// Opened - closed + reopened: occupancy, client by client.
     tally: BTreeMap<(ClientKey, AreaKey, Source), i64>,
     /// The site's newest event time and when it came.
     newest: Option<(i64, i64)>,
@@ -181,49 +178,40 @@ impl Run {
     }
 
     fn take(&mut self, step: Step) -> Verdict {
+        let (site, client) = (SITE, ClientKey(step.client));
+        let (at, received_at) = (EventTime(step.at_ms), ReceivedAt(step.wall_ms));
         let mut changes = Vec::new();
-        let (verdict, moved) = match step {
-            Step::Event(event, wall_ms) => (self.event(event, wall_ms, &mut changes), Some((event.at_ms, wall_ms))),
-            Step::Other(print, at_ms, wall_ms) => {
-                let (print, at, received_at) = (Fingerprint(print), EventTime(at_ms), ReceivedAt(wall_ms));
-                let verdict = self.engine.apply_other(SITE, print, at, false, received_at, &mut changes);
-                (verdict, Some((at_ms, wall_ms)))
+        let verdict = match step.what {
+            What::Fix(map, spot_m) => {
+                let (map, position) = (MapKey(map), Position { x_mm: spot_m * 1000, y_mm: spot_m * 1000 });
+                self.engine.apply_fix(&FixInput { site, map, client, at, received_at, position }, &mut changes)
             }
-            Step::Tick(wall_ms) => {
-                self.engine.tick(ReceivedAt(wall_ms), &mut changes);
+            What::Cross(area, trigger) => {
+                let (map, area, area_version) = (None, AreaKey(area), 0);
+                let input = TransitionInput { site, map, area, area_version, client, trigger, at, received_at };
+                self.engine.apply_transition(&input, &mut changes)
+            }
+            What::Other(print) => {
+                self.engine.apply_other(site, Fingerprint(print), at, false, received_at, &mut changes)
+            }
+            What::Tick => {
+                self.engine.tick(received_at, &mut changes);
                 if let Some((newest_ms, came_ms)) = self.newest {
-                    self.reached_ms = self.reached_ms.max(newest_ms + (wall_ms - came_ms).max(0));
+                    self.reached_ms = self.reached_ms.max(newest_ms + (step.wall_ms - came_ms).max(0));
                 }
-                (Verdict::Applied, None)
+                Verdict::Applied
             }
         };
-        if verdict != Verdict::Duplicate {
+        if verdict != Verdict::Duplicate && !matches!(step.what, What::Tick) {
             self.stored.push((step, verdict));
-            let is_news = |(at_ms, _): &(i64, i64)| self.newest.is_none_or(|(newest_ms, _)| *at_ms > newest_ms);
-            if let Some((at_ms, wall_ms)) = moved.filter(is_news) {
-                self.newest = Some((at_ms, wall_ms));
-                self.reached_ms = self.reached_ms.max(at_ms);
+            if self.newest.is_none_or(|(newest_ms, _)| step.at_ms > newest_ms) {
+                self.newest = Some((step.at_ms, step.wall_ms));
+                self.reached_ms = self.reached_ms.max(step.at_ms);
             }
         }
         changes.iter().for_each(|change| self.fold(change));
         self.log.extend(changes);
         verdict
-    }
-
-    fn event(&mut self, event: Event, wall_ms: i64, changes: &mut Vec<VisitChange>) -> Verdict {
-        let (site, client) = (SITE, ClientKey(event.client));
-        let (at, received_at) = (EventTime(event.at_ms), ReceivedAt(wall_ms));
-        match event.what {
-            What::Fix(map, spot_m) => {
-                let (map, position) = (MapKey(map), Position { x_mm: spot_m * 1000, y_mm: spot_m * 1000 });
-                self.engine.apply_fix(&FixInput { site, map, client, at, received_at, position }, changes)
-            }
-            What::Cross(area, trigger) => {
-                let (map, area, area_version) = (None, AreaKey(area), 0);
-                let input = TransitionInput { site, map, area, area_version, client, trigger, at, received_at };
-                self.engine.apply_transition(&input, changes)
-            }
-        }
     }
 
     /// Opens what is new, closes what is open, reopens what the clock closed.
@@ -250,15 +238,6 @@ impl Run {
         assert!((0..=1).contains(open), "in one area {open} times: {visit:?}");
     }
 
-    /// The clients in each area that has any, by the tally.
-    fn occupancy(&self) -> BTreeMap<(u32, Source), i64> {
-        let mut occupancy = BTreeMap::new();
-        for ((_, area, source), open) in self.tally.iter().filter(|(_, open)| **open > 0) {
-            *occupancy.entry((area.0, *source)).or_default() += open;
-        }
-        occupancy
-    }
-
     fn told(&self) -> Visits {
         let told = self.visits.values().map(|(visit, exit)| {
             let key = (visit.client.0, visit.area.0, visit.source, visit.entered_at.0);
@@ -277,39 +256,34 @@ impl Run {
         if let Some((newest_ms, came_ms)) = self.newest {
             engine.restore_clock(SITE, EventTime(newest_ms), ReceivedAt(came_ms));
         }
-        // Of transitions and others the newest first: their order must not matter.
-        for (step, verdict) in self.stored.iter().rev() {
-            match *step {
-                Step::Event(Event { client, at_ms, what: What::Cross(area, trigger) }, _) => {
-                    let (client, area, is_late) = (ClientKey(client), AreaKey(area), *verdict == Verdict::Late);
-                    engine.restore_transition(SITE, client, area, trigger, EventTime(at_ms), is_late);
+        let mut rows = self.stored.clone();
+        rows.sort_by_key(|(step, _)| (step.client, step.at_ms));
+        let (fixes, rest): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(step, _)| matches!(step.what, What::Fix(..)));
+        // Fixes ascend; of the rest the order must not matter.
+        for (step, verdict) in fixes.iter().chain(rest.iter().rev()) {
+            let (client, at, is_late) = (ClientKey(step.client), EventTime(step.at_ms), *verdict == Verdict::Late);
+            match step.what {
+                What::Fix(..) => engine.restore_fix(SITE, client, at, is_late),
+                What::Cross(area, trigger) => {
+                    engine.restore_transition(SITE, client, AreaKey(area), trigger, at, is_late);
                 }
-                Step::Other(print, at_ms, _) => engine.restore_other(SITE, Fingerprint(print), EventTime(at_ms), false),
-                _ => {}
+                What::Other(print) => engine.restore_other(SITE, Fingerprint(print), at, false),
+                What::Tick => {}
             }
         }
-        // (client, at, map, spot, is late)
-        let mut fixes: Vec<_> = self
-            .stored
-            .iter()
-            .filter_map(|(step, verdict)| match *step {
-                Step::Event(Event { client, at_ms, what: What::Fix(map, spot_m) }, _) => {
-                    Some((client, EventTime(at_ms), map, spot_m, *verdict == Verdict::Late))
-                }
-                _ => None,
-            })
-            .collect();
-        fixes.sort_unstable();
-        for (client, at, .., is_late) in &fixes {
-            engine.restore_fix(SITE, ClientKey(*client), *at, *is_late);
-        }
         for (visit, exit) in self.visits.values() {
-            let track = fixes.iter().rev().filter(|(client, .., is_late)| *client == visit.client.0 && !is_late);
-            let is_outside = |map, spot_m| !self.town.is_inside(visit.area.0, map, spot_m);
+            let own = |step: &Step| step.client == visit.client.0;
+            let track = fixes.iter().rev().filter(|(step, verdict)| own(step) && *verdict != Verdict::Late);
+            let is_outside = |step: &Step| match step.what {
+                What::Fix(map, spot_m) => !self.town.is_inside(visit.area.0, map, spot_m),
+                _ => false,
+            };
             let (newest, outside_since) = match visit.source {
                 Source::Computed => {
-                    let outside = track.clone().take_while(|(_, _, map, spot_m, _)| is_outside(*map, *spot_m));
-                    (track.clone().next().map(|(_, at, ..)| *at), outside.last().map(|(_, at, ..)| *at))
+                    let at = |(step, _): &(Step, Verdict)| EventTime(step.at_ms);
+                    let outside = track.clone().take_while(|(step, _)| is_outside(step));
+                    (track.clone().next().map(at), outside.last().map(at))
                 }
                 Source::Reported => (engine.newest_sign(SITE, visit.client), None),
             };
@@ -324,10 +298,10 @@ impl Run {
 /// Steps around the thresholds of [`rules`], some a millisecond beside them. Each client's events ascend, and no two
 /// are duplicates.
 fn script() -> impl Strategy<Value = Vec<Step>> {
-    let fix = (0u32..2, 0i32..20).prop_map(|(map, spot_m)| Some(What::Fix(map, spot_m)));
+    let fix = (0u32..2, 0i32..20).prop_map(|(map, spot_m)| What::Fix(map, spot_m));
     let cross = (select(REPORTED.to_vec()), select(vec![Trigger::Enter, Trigger::Exit]));
-    let what =
-        prop_oneof![6 => fix, 3 => cross.prop_map(|(area, trigger)| Some(What::Cross(area, trigger))), 2 => Just(None)];
+    let cross = cross.prop_map(|(area, trigger)| What::Cross(area, trigger));
+    let what = prop_oneof![6 => fix, 3 => cross, 1 => Just(What::Other(0)), 1 => Just(What::Tick)];
     let gap_ms = select(vec![0i64, 1_000, 2_000, 3_000, 7_000, 9_000, 10_000, 12_000, 20_000, 30_000, 45_000]);
     let beside_ms = prop_oneof![6 => Just(0i64), 1 => Just(-1), 1 => Just(1)];
     prop::collection::vec((0..CLIENTS, what, gap_ms, beside_ms, 0i64..400_000), 0..70).prop_map(|drafts| {
@@ -335,16 +309,14 @@ fn script() -> impl Strategy<Value = Vec<Step>> {
         let mut seen = BTreeSet::new();
         let step = |(place, (client, what, gap_ms, beside_ms, wall_ms))| {
             let then_ms = now_ms[client as usize] + i64::max(gap_ms + beside_ms, 0);
-            let Some(what) = what else {
-                return if place % 2 == 0 { Step::Tick(wall_ms) } else { Step::Other(place, then_ms, wall_ms) };
-            };
-            let of = match what {
-                What::Fix(..) => None,
-                What::Cross(area, trigger) => Some((area, trigger)),
+            let (of, what) = match what {
+                What::Cross(area, trigger) => (Some((area, trigger)), what),
+                What::Other(_) => (None, What::Other(place)),
+                What::Fix(..) | What::Tick => (None, what),
             };
             let at_ms = (then_ms..).find(|at_ms| seen.insert((client, of, *at_ms))).expect("times do not run out");
             now_ms[client as usize] = at_ms;
-            Step::Event(Event { client, at_ms, what }, wall_ms)
+            Step { client, at_ms, wall_ms, what }
         };
         (0u64..).zip(drafts).map(step).collect()
     })
@@ -379,10 +351,11 @@ fn disordered() -> impl Strategy<Value = Vec<Step>> {
 fn mark_late(steps: &[Step]) -> Vec<(Step, bool)> {
     let mut newest = BTreeMap::new();
     let mark = |step: &Step| {
-        let Step::Event(Event { client, at_ms, what }, _) = *step else { return Some((*step, false)) };
+        let Step { client, at_ms, what, .. } = *step;
         let of = match what {
             What::Fix(..) => 0,
             What::Cross(area, _) => 1 + area,
+            What::Other(_) | What::Tick => return Some((*step, false)),
         };
         let is_late = newest.get(&(client, of)).is_some_and(|newest| at_ms < *newest);
         let is_old = newest.range((client, 0)..(client + 1, 0)).any(|(_, newest)| at_ms < *newest);
@@ -395,7 +368,7 @@ fn mark_late(steps: &[Step]) -> Vec<(Step, bool)> {
 }
 
 /// So late that all is closed.
-const END: Step = Step::Tick(1_000_000_000_000);
+const END: Step = Step { client: CLIENTS, at_ms: 0, wall_ms: 1_000_000_000_000, what: What::Tick };
 
 proptest! {
     #![proptest_config(cases(1000))]
@@ -403,20 +376,16 @@ proptest! {
     #[test]
     fn visits_are_at_every_step_what_an_offline_reading_of_the_rules_gives(town in town(), script in script()) {
         let mut run = Run::new(&town);
-        let mut events = Vec::new();
-        for step in script.into_iter().chain([END]) {
-            prop_assert!(matches!(run.take(step), Verdict::Applied | Verdict::Unmatched));
-            if let Step::Event(event, _) = step {
-                events.push(event);
-            }
+        let steps: Vec<Step> = script.into_iter().chain([END]).collect();
+        for (place, step) in steps.iter().enumerate() {
+            prop_assert!(matches!(run.take(*step), Verdict::Applied | Verdict::Unmatched));
             prop_assert_eq!(run.clock_ms(), run.reached_ms);
-            let visits = offline(&town, &events, run.reached_ms);
+            let visits = offline(&town, &steps[..=place], run.reached_ms);
             prop_assert_eq!(&run.told(), &visits);
-            let mut occupancy = BTreeMap::new();
-            for ((_, area, source, _), _) in visits.iter().filter(|(_, exit)| exit.is_none()) {
-                *occupancy.entry((*area, *source)).or_default() += 1;
-            }
-            prop_assert_eq!(run.occupancy(), occupancy);
+            let open = visits.iter().filter(|(_, exit)| exit.is_none());
+            let open = open.map(|((client, area, source, _), _)| (ClientKey(*client), AreaKey(*area), *source));
+            let counted = run.tally.iter().filter(|(_, count)| **count == 1).map(|(place, _)| *place);
+            prop_assert_eq!(counted.collect::<Vec<_>>(), open.collect::<Vec<_>>());
         }
         prop_assert!(run.newest.is_none() || run.visits.values().all(|(_, exit)| exit.is_some()));
     }
@@ -431,12 +400,9 @@ proptest! {
         for (place, step) in script.iter().enumerate() {
             prop_assert_eq!(once.take(*step), more.take(*step));
             for (_, which, wall_ms) in again.iter().filter(|(after, which, _)| *after == place && *which <= place) {
-                let repeated = match script[*which] {
-                    Step::Event(event, _) => Step::Event(event, *wall_ms),
-                    Step::Other(print, at_ms, _) => Step::Other(print, at_ms, *wall_ms),
-                    Step::Tick(_) => continue,
-                };
-                prop_assert_eq!(more.take(repeated), Verdict::Duplicate);
+                if !matches!(script[*which].what, What::Tick) {
+                    prop_assert_eq!(more.take(Step { wall_ms: *wall_ms, ..script[*which] }), Verdict::Duplicate);
+                }
             }
             prop_assert_eq!((&once.log, once.clock_ms()), (&more.log, more.clock_ms()));
         }

@@ -19,6 +19,8 @@ use crate::model::visit::{Source, Visit, VisitChange};
 #[derive(Debug)]
 pub struct Site {
     rules: Rules,
+    /// Since the deadlines were last reckoned.
+    has_new_rules: bool,
     maps: FxHashMap<MapKey, Map>,
     clock: SiteClock,
     clients: FxHashMap<ClientKey, Client>,
@@ -38,6 +40,7 @@ impl Default for Site {
     fn default() -> Site {
         Site {
             rules: Rules::new(PresenceRules::DEFAULT),
+            has_new_rules: false,
             maps: FxHashMap::default(),
             clock: SiteClock::default(),
             clients: FxHashMap::default(),
@@ -49,10 +52,8 @@ impl Default for Site {
 
 impl Site {
     pub fn set_rules(&mut self, rules: PresenceRules) {
-        let old = std::mem::replace(&mut self.rules.of_site, rules);
-        if old != rules {
-            self.reschedule_all();
-        }
+        self.has_new_rules |= self.rules.of_site != rules;
+        self.rules.of_site = rules;
     }
 
     pub fn set_area_rules(&mut self, area: AreaKey, rules: Option<PresenceRules>) {
@@ -60,9 +61,7 @@ impl Site {
             Some(rules) => self.rules.of_areas.insert(area, rules),
             None => self.rules.of_areas.remove(&area),
         };
-        if old != rules {
-            self.reschedule_all();
-        }
+        self.has_new_rules |= old != rules;
     }
 
     pub fn set_map(&mut self, map: MapKey, plan: Option<Plan>) {
@@ -196,6 +195,9 @@ impl Site {
 
     fn close_due(&mut self, changes: &mut Vec<VisitChange>) {
         let Some(reached) = self.clock.reached() else { return };
+        if std::mem::take(&mut self.has_new_rules) {
+            self.reschedule_all();
+        }
         while let Some(&Reverse((deadline_ms, key))) = self.deadlines.peek() {
             if deadline_ms > reached.0 {
                 return;
@@ -211,7 +213,7 @@ impl Site {
         }
     }
 
-    /// Shorter rules bring deadlines nearer. What is due by them already waits for the next event or tick.
+    /// Shorter rules bring deadlines nearer.
     fn reschedule_all(&mut self) {
         let keys: Vec<ClientKey> = self.clients.keys().copied().collect();
         keys.into_iter().for_each(|key| self.reschedule(key));
