@@ -159,11 +159,15 @@ impl Places {
         }
     }
 
-    /// The longest exit grace in force anywhere.
-    fn exit_grace_ms_max(&self, defaults: &Defaults) -> i64 {
+    /// The longest of each rule in force anywhere.
+    fn rules_max(&self, defaults: &Defaults) -> PresenceRules {
         let sites = self.sites.iter().map(|site| site.rules.within(defaults.rules));
         let areas = self.areas.iter().map(|area| area.rules.within(defaults.rules));
-        sites.chain(areas).map(|rules| rules.exit_grace_ms).max().unwrap_or(0).max(defaults.rules.exit_grace_ms)
+        sites.chain(areas).fold(defaults.rules, |max, rules| PresenceRules {
+            exit_grace_ms: max.exit_grace_ms.max(rules.exit_grace_ms),
+            presence_timeout_ms: max.presence_timeout_ms.max(rules.presence_timeout_ms),
+            reported_timeout_ms: max.reported_timeout_ms.max(rules.reported_timeout_ms),
+        })
     }
 }
 
@@ -177,11 +181,14 @@ fn restore_visits(
     defaults: &Defaults,
     engine: &mut Engine,
 ) -> Result<i64, StoreError> {
-    let visits = restore::live_visits(conn, defaults.dedupe_window.0)?;
+    let rules_max = places.rules_max(defaults);
+    // A sign that takes back a timeout lies within that timeout; it may come as late again as duplicates may.
+    let back_ms = defaults.dedupe_window.0 + rules_max.reported_timeout_ms.max(rules_max.presence_timeout_ms);
+    let visits = restore::live_visits(conn, back_ms)?;
     let clients: FxHashSet<ClientKey> =
         visits.iter().filter(|live| live.visit.source == Source::Computed).map(|live| live.visit.client).collect();
     let clients: Vec<ClientKey> = clients.into_iter().collect();
-    let tail = restore::tail_fixes(conn, &clients, places.exit_grace_ms_max(defaults))?;
+    let tail = restore::tail_fixes(conn, &clients, rules_max.exit_grace_ms)?;
     let tracks = Tracks::new(places, tail);
     let mut open = 0;
     for live in visits {

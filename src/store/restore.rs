@@ -168,11 +168,12 @@ pub fn each_client(
     })
 }
 
-/// Each site's newest event that named its time, and when the first delivery with it was received.
+/// Each site's newest event that moved its clock, and when the first delivery with it was received: every fix and
+/// transition does, of the others those that named their time.
 pub fn clocks(conn: &Connection) -> Result<Vec<(SiteKey, EventTime, ReceivedAt)>, StoreError> {
     let sql = "WITH seen AS (
-            SELECT site_key, event_at, received_at FROM store.fixes WHERE NOT is_received_time
-            UNION ALL SELECT site_key, event_at, received_at FROM store.transitions WHERE NOT is_received_time
+            SELECT site_key, event_at, received_at FROM store.fixes
+            UNION ALL SELECT site_key, event_at, received_at FROM store.transitions
             UNION ALL SELECT site_key, event_at, received_at FROM (
                 SELECT site_key, event_at, delivery_key FROM store.scans WHERE NOT is_received_time
                 UNION ALL SELECT site_key, event_at, delivery_key FROM store.rssi_readings WHERE NOT is_received_time
@@ -200,17 +201,22 @@ pub fn each_newest_fix(
     })
 }
 
-/// Each fix within `window_ms` before its site's newest, per client in order of time; the flag says it was late.
+/// Each fix within `window_ms` before its site's newest, or received within as long before its site's latest (a history
+/// that was being replayed); per client in order of time. The flag says it was late.
 pub fn each_recent_fix(
     conn: &Connection,
     window_ms: i64,
     mut take: impl FnMut(SiteKey, ClientKey, EventTime, bool),
 ) -> Result<(), StoreError> {
     let sql = format!(
-        "WITH newest AS (SELECT site_key, max(event_at) AS event_at FROM store.fixes GROUP BY site_key)
+        "WITH newest AS (
+             SELECT site_key, max(event_at) AS event_at, max(received_at) AS received_at
+             FROM store.fixes GROUP BY site_key
+         )
          SELECT f.site_key, f.client_key, epoch_ms(f.event_at), f.is_late
          FROM store.fixes f JOIN newest n USING (site_key)
          WHERE epoch_ms(f.event_at) >= epoch_ms(n.event_at) - {window_ms}
+             OR epoch_ms(f.received_at) >= epoch_ms(n.received_at) - {window_ms}
          ORDER BY f.site_key, f.client_key, f.event_at"
     );
     each(conn, &sql, |row| {
@@ -283,9 +289,9 @@ pub struct LiveVisit {
     pub clock_after: Option<EventTime>,
 }
 
-/// Every open visit, and the newest that the clock closed per client, area and source, back to `window_ms` before
-/// the site's newest fix or transition: what is older cannot be opened again.
-pub fn live_visits(conn: &Connection, window_ms: i64) -> Result<Vec<LiveVisit>, StoreError> {
+/// Every open visit, and the newest that the clock closed per client, area and source, back to `back_ms` before the
+/// site's newest fix or transition: what is older is not expected to be opened again.
+pub fn live_visits(conn: &Connection, back_ms: i64) -> Result<Vec<LiveVisit>, StoreError> {
     let sql = "WITH newest AS (
                    SELECT site_key, max(event_at) AS event_at FROM (
                        SELECT site_key, event_at FROM store.fixes
@@ -304,7 +310,7 @@ pub fn live_visits(conn: &Connection, window_ms: i64) -> Result<Vec<LiveVisit>, 
                    ORDER BY visit_key DESC) = 1
                ORDER BY visit_key";
     let mut statement = conn.prepare(sql)?;
-    let found = statement.query_map(params![window_ms], |row| {
+    let found = statement.query_map(params![back_ms], |row| {
         let map: Option<u32> = row.get(2)?;
         let source = if row.get::<_, u8>(6)? == Source::Computed as u8 { Source::Computed } else { Source::Reported };
         let visit = Visit {

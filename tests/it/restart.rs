@@ -94,3 +94,14 @@ async fn a_restart_brings_back_occupancy_and_clock_and_the_dedupe_window() {
     assert_eq!(visits.len(), 3);
     assert!(visits.iter().all(|visit| visit["exited_at"].is_null()), "{visits:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_is_replayed_into_a_live_site_is_known_after_a_restart() {
+    let app = TestApp::start().await;
+    app.deliver(&delivery("location", vec![fix("00000000000b", 0.0, 1.0, 1.0)])).await;
+    let last_week = |n: i32| fix("00000000000a", f64::from(n - 700_000), 1.0, 1.0);
+    let history = delivery("location", (0..5).map(last_week).collect());
+    app.deliver(&history).await;
+    let app = app.restart().await;
+    assert_eq!(app.deliver(&history).await["duplicates"], 5);
+}
