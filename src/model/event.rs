@@ -73,6 +73,8 @@ pub struct Fix {
     pub map: MapId,
     pub client: ClientId,
     pub stamp: Stamp,
+    /// Only of one without a time of its own, which nothing else tells from its twin.
+    pub untimed: Option<Fingerprint>,
     pub position: Position,
     pub rssi_dbm: Option<f32>,
     /// Its display name, where one was sent.
@@ -113,6 +115,8 @@ pub struct Transition {
     pub client: ClientId,
     pub trigger: Trigger,
     pub stamp: Stamp,
+    /// Only of one without a time of its own, which nothing else tells from its twin.
+    pub untimed: Option<Fingerprint>,
     pub name: Option<String>,
     /// The named asset behind the client.
     pub asset_id: Option<String>,

@@ -111,6 +111,9 @@ impl Intake<'_> {
     fn fix(&mut self, origin: Origin<'_>, fix: Fix) -> Verdict {
         let received_at = origin.received_at;
         let site = self.directory.site_of(fix.site.as_ref(), Some(&fix.map), received_at, self.drain);
+        if self.is_untimed_twin(site, fix.untimed, fix.stamp, received_at) {
+            return Verdict::Duplicate;
+        }
         let map = self.map(&fix.map, site, received_at);
         let client = self.directory.client(&fix.client, fix.name.as_deref(), received_at, self.drain);
         let input = FixInput { site, map, client, at: fix.stamp.at, received_at, position: fix.position };
@@ -158,6 +161,9 @@ impl Intake<'_> {
     fn transition(&mut self, origin: Origin<'_>, transition: Transition) -> Verdict {
         let received_at = origin.received_at;
         let site = self.directory.site_of(transition.site.as_ref(), transition.map.as_ref(), received_at, self.drain);
+        if self.is_untimed_twin(site, transition.untimed, transition.stamp, received_at) {
+            return Verdict::Duplicate;
+        }
         let map = transition.map.as_ref().map(|id| self.map(id, site, received_at));
         let AreaEntry { key: area, version: area_version } =
             self.directory.area(&transition.area, Some(site), map, received_at, self.drain);
@@ -345,6 +351,19 @@ impl Intake<'_> {
         let verdict = self.engine.apply_other(site, print, at, is_received_time, origin.received_at, self.changes);
         self.note_changes();
         (site, verdict)
+    }
+
+    /// Whether an event without a time of its own came shortly before.
+    fn is_untimed_twin(
+        &mut self,
+        site: SiteKey,
+        untimed: Option<Fingerprint>,
+        stamp: Stamp,
+        received_at: ReceivedAt,
+    ) -> bool {
+        untimed.is_some_and(|print| {
+            self.engine.apply_other(site, print, stamp.at, true, received_at, self.changes) == Verdict::Duplicate
+        })
     }
 
     /// A map's key. The first event that names the site of a map uploaded without one binds it.

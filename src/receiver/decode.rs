@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 use super::fields::{self, Stamper};
 use super::payload::{Common, Crossing, Envelope, Location, RawRssi, ScanData, SiteAlerts, ZoneAlert};
 use crate::model::event::{
-    Delivery, Events, Fix, Heard, Other, Ping, Quarantined, Reading, Scan, Transition, Trigger, VendorAlert,
+    Delivery, Events, Fingerprint, Fix, Heard, Other, Ping, Quarantined, Reading, Scan, Stamp, Transition, Trigger,
+    VendorAlert,
 };
 use crate::model::ids::{AreaId, ClientKind, Id};
 use crate::model::position::Position;
@@ -87,11 +88,13 @@ impl Decoder<'_> {
         let y_m = payload.y.get().ok_or("`y` is missing or not a number")?;
         let position = Position::from_metres(x_m, y_m)
             .ok_or_else(|| format!("`x`, `y` = {x_m}, {y_m} metres is beyond any floorplan"))?;
+        let stamp = self.stamper.stamp(payload.timestamp.or(payload.time).or(payload.when))?;
         Ok(Fix {
             site: fields::site_id(&[&payload.site_id, &payload.siteid])?,
             map: fields::map_id(&[&payload.map_id, &payload.mapid])?.ok_or("`map_id` is missing")?,
             client,
-            stamp: self.stamper.stamp(payload.timestamp.or(payload.time).or(payload.when))?,
+            stamp,
+            untimed: self.untimed(stamp, event)?,
             position,
             rssi_dbm: payload.rssi.f32(),
             name: payload.name.owned().or_else(|| payload.device_name.owned()),
@@ -113,17 +116,23 @@ impl Decoder<'_> {
         });
         let macs = [&payload.mac, &payload.client_id, &payload.client];
         let sdk_ids = [&payload.id, &payload.sdkclient_id, &payload.uuid];
+        let stamp = self.stamper.stamp(payload.timestamp.or(payload.time).or(payload.when))?;
         Ok(Transition {
             site: fields::site_id(&[&payload.site_id, &payload.siteid])?,
             map: fields::map_id(&[&payload.map_id, &payload.mapid])?,
             area: AreaId { kind: area_kind, id: Id::object(fields::bounded(area)?) },
             client: fields::client_id(kind, &macs, &sdk_ids, &payload.asset_id)?,
             trigger,
-            stamp: self.stamper.stamp(payload.timestamp.or(payload.time).or(payload.when))?,
+            stamp,
+            untimed: self.untimed(stamp, event)?,
             name: payload.name.owned(),
             asset_id: payload.asset_id.owned(),
             event_json: (self.topic == "vbeacon").then(|| event.get().to_owned()),
         })
+    }
+
+    fn untimed(&self, stamp: Stamp, event: &RawValue) -> Result<Option<Fingerprint>, Reason> {
+        stamp.is_received_time.then(|| fields::fingerprint(self.topic, event)).transpose()
     }
 
     fn scan(&self, event: &RawValue) -> Result<Scan, Reason> {

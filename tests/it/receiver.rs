@@ -175,6 +175,19 @@ async fn events_may_be_one_object_or_the_body_itself_in_any_dress() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_without_a_time_is_dated_by_its_receipt_and_its_retry_is_known() {
+    let app = TestApp::start().await;
+    let event = json!({"site_id": SITE, "map_id": MAP, "mac": MAC, "x": 1, "y": 1});
+    app.deliver(&delivery("location", vec![event.clone()])).await;
+    app.clock.set((START_S + 5) * 1000);
+    assert_eq!(app.deliver(&delivery("location", vec![event.clone()])).await, receipt(1, 1, 0));
+    app.clock.set((START_S + 90) * 1000);
+    assert_eq!(app.deliver(&delivery("location", vec![event])).await, receipt(1, 0, 0), "still there, not a retry");
+    let found = app.stop_and_ask("SELECT epoch(event_at)::BIGINT, is_received_time FROM positions ORDER BY 1").await;
+    assert_eq!(found, [format!("{START_S} true"), format!("{} true", START_S + 90)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_client_is_told_by_type_and_topic() {
     let app = TestApp::start().await;
     let event = |extra: Value| {
