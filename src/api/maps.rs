@@ -46,7 +46,9 @@ pub async fn put(
     Path(id): Path<String>,
     JsonBody(document): JsonBody<Value>,
 ) -> Fallible<Json<Map>> {
-    let plan = floorplan::read_map(&MapId::from(id.as_str()), &document).map_err(areas::unprocessable)?;
+    // Checking outlines may take seconds.
+    let check = || floorplan::read_map(&MapId::from(id.as_str()), &document);
+    let plan = tokio::task::block_in_place(check).map_err(areas::unprocessable)?;
     let lists = [("zones", AreaKind::Zone), ("vbeacons", AreaKind::Vbeacon)];
     let complete = lists.into_iter().filter(|(list, _)| document.get(list).is_some()).map(|(_, kind)| kind).collect();
     let is_aps_complete = document.get("access_points").is_some() || document.get("devices").is_some();

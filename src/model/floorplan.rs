@@ -27,7 +27,7 @@ pub enum OutlineError {
 }
 
 /// More corners than any room has; a bound on what one point-in-polygon test may cost.
-pub const CORNERS_MAX: usize = 20_000;
+pub const CORNERS_MAX: usize = 4_000;
 
 impl Outline {
     /// Checks closed rings in metres: the outer one first, then the holes.
