@@ -28,6 +28,8 @@ use site::Site;
 /// The secret of the demo's source. Nobody else posts to it, and the address is this machine's own.
 const SECRET: &str = "footfall-demo";
 const HOUR_MS: i64 = 3_600_000;
+
+/// Serves and plays until asked to stop.
 pub async fn run(args: Demo) -> anyhow::Result<()> {
     if let Some(folder) = args.store.parent().filter(|folder| *folder != Path::new("")) {
         std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;

@@ -1,13 +1,13 @@
 //! Changes of sites, maps and areas: one transaction each, through the one writer.
 
-use super::directory::{Directory, column};
+use super::directory::Directory;
 use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan, Shape};
 use crate::model::ids::{AreaId, AreaKind, MapId, MapKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
 use crate::store::places::{self, AreaRecord, MapRecord, SiteRecord};
 use crate::store::restore::RuleSettings;
-use crate::store::row::{self, Instant};
+use crate::store::row::{self, Instant, column};
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{ReadConnection, StoreError};
 

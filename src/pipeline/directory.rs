@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::ids::{AreaId, AreaKey, ClientId, ClientKey, Id, MapId, MapKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
-use crate::store::row::{self, Instant};
+use crate::store::row::{self, Instant, column};
 use crate::store::writer::Drain;
 
 #[derive(Debug, Default)]
@@ -188,9 +188,4 @@ pub enum MapNews {
 /// Keys are dense: nothing is ever taken out of the dictionaries.
 fn next_key(known: usize) -> u32 {
     u32::try_from(known).expect("fewer than four billion ids")
-}
-
-/// A key as its column holds it.
-pub fn column(key: u32) -> i32 {
-    i32::try_from(key).expect("fewer than two billion ids")
 }

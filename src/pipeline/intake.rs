@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::directory::{AreaEntry, Directory, MapNews, column};
+use super::directory::{AreaEntry, Directory, MapNews};
 use super::ledger::Ledger;
 use super::reload::MapSetup;
 use crate::engine::{Engine, FixInput, TransitionInput, Verdict};
@@ -12,7 +12,7 @@ use crate::model::event::{
 use crate::model::ids::{DeliveryKey, MapId, MapKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::VisitChange;
-use crate::store::row::{self, Instant, Json};
+use crate::store::row::{self, Instant, Json, column};
 use crate::store::writer::Drain;
 
 /// What became of a delivery's events.

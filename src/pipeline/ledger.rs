@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::directory::column;
 use crate::model::ids::VisitKey;
 use crate::model::visit::{Exit, Visit, VisitChange};
-use crate::store::row::{self, Instant};
+use crate::store::row::{self, Instant, column};
 use crate::store::writer::Drain;
 
 /// Folds changes in the order the engine made them.

@@ -6,7 +6,7 @@ use duckdb::{Connection, OptionalExt, params};
 
 use super::StoreError;
 use super::restore::RuleSettings;
-use super::row::{self, Instant, Json};
+use super::row::{self, Instant, Json, column};
 use super::writer::append;
 use crate::model::ids::{AreaKey, MapKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
@@ -239,8 +239,4 @@ fn end_version(conn: &Connection, table: &str, key_column: &str, key: u32, now: 
     );
     conn.execute(&sql, params![now.0, key])?;
     Ok(())
-}
-
-fn column(key: u32) -> i32 {
-    i32::try_from(key).expect("keys fit their columns")
 }

@@ -4,7 +4,7 @@ use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
-use super::restore::{RuleSettings, area_kind, client_kind};
+use super::restore::{RuleSettings, area_kind, client_kind, ended, source};
 use crate::model::ids::{AreaKind, ClientKind, SiteKey};
 use crate::model::metrics::Span;
 use crate::model::visit::{Ended, Source};
@@ -357,12 +357,4 @@ fn text(text: &Option<String>) -> Value {
 
 fn code(code: Option<u8>) -> Value {
     code.map_or(Value::Null, Value::UTinyInt)
-}
-
-fn source(code: u8) -> Source {
-    if code == Source::Computed as u8 { Source::Computed } else { Source::Reported }
-}
-
-fn ended(code: u8) -> Ended {
-    if code == Ended::Left as u8 { Ended::Left } else { Ended::Timeout }
 }

@@ -312,7 +312,6 @@ pub fn live_visits(conn: &Connection, back_ms: i64) -> Result<Vec<LiveVisit>, St
     let mut statement = conn.prepare(sql)?;
     let found = statement.query_map(params![back_ms], |row| {
         let map: Option<u32> = row.get(2)?;
-        let source = if row.get::<_, u8>(6)? == Source::Computed as u8 { Source::Computed } else { Source::Reported };
         let visit = Visit {
             key: VisitKey(row.get(0)?),
             site: SiteKey(row.get(1)?),
@@ -320,7 +319,7 @@ pub fn live_visits(conn: &Connection, back_ms: i64) -> Result<Vec<LiveVisit>, St
             area: AreaKey(row.get(3)?),
             area_version: row.get(4)?,
             client: ClientKey(row.get(5)?),
-            source,
+            source: source(row.get(6)?),
             entered_at: EventTime(row.get(7)?),
         };
         Ok(LiveVisit { visit, clock_after: row.get::<_, Option<i64>>(8)?.map(EventTime) })
@@ -420,14 +419,13 @@ pub fn computed_visits(conn: &Connection, of: &[AreaKey]) -> Result<Vec<Computed
         ) WHERE source = 0 ORDER BY visit_key";
     let found = rows(conn, sql, |row| {
         let exited_at: Option<i64> = row.get(4)?;
-        let ended: Option<u8> = row.get(5)?;
-        let ended = ended.map(|code| if code == Ended::Left as u8 { Ended::Left } else { Ended::Timeout });
+        let code: Option<u8> = row.get(5)?;
         Ok(ComputedVisit {
             site: SiteKey(row.get(0)?),
             client: ClientKey(row.get(1)?),
             area: AreaKey(row.get(2)?),
             entered_at: EventTime(row.get(3)?),
-            exit: exited_at.map(EventTime).zip(ended),
+            exit: exited_at.map(EventTime).zip(code.map(ended)),
         })
     })?;
     Ok(found.into_iter().filter(|visit| of.binary_search(&visit.area).is_ok()).collect())
@@ -435,6 +433,14 @@ pub fn computed_visits(conn: &Connection, of: &[AreaKey]) -> Result<Vec<Computed
 
 pub(super) fn client_kind(code: u8) -> ClientKind {
     ClientKind::ALL.into_iter().find(|kind| *kind as u8 == code).expect("only our own codes are stored")
+}
+
+pub(super) fn source(code: u8) -> Source {
+    if code == Source::Computed as u8 { Source::Computed } else { Source::Reported }
+}
+
+pub(super) fn ended(code: u8) -> Ended {
+    if code == Ended::Left as u8 { Ended::Left } else { Ended::Timeout }
 }
 
 pub(super) fn area_kind(code: u8) -> AreaKind {

@@ -17,6 +17,11 @@ pub struct Instant(pub i64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(pub String);
 
+/// A key as its column holds it.
+pub fn column(key: u32) -> i32 {
+    i32::try_from(key).expect("fewer than two billion ids")
+}
+
 /// A type that a column can hold.
 pub trait Cell: Sized {
     const TYPE: DataType;
