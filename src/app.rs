@@ -12,6 +12,7 @@ use crate::api::Api;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::pipeline::{self, Handle};
+use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -21,7 +22,9 @@ pub struct App {
     listener: TcpListener,
     router: Router,
     pub pipeline: Handle,
-    thread: std::thread::JoinHandle<()>,
+    pub rebuilds: Rebuilds,
+    pipeline_thread: std::thread::JoinHandle<()>,
+    rebuild_thread: std::thread::JoinHandle<()>,
 }
 
 impl App {
@@ -30,9 +33,12 @@ impl App {
         config.check()?;
         let metrics = Metrics::new();
         let store = Store::open(&config.store_options()).context("open the store")?;
-        let (pipeline, thread) =
+        let (pipeline, pipeline_thread) =
             pipeline::start(store.clone(), config.defaults(), config.limits(), clock.clone(), metrics.clone())
                 .context("restore the state from the store")?;
+        let (rebuilds, rebuild_thread) =
+            Rebuilds::start(store.clone(), config.defaults(), pipeline.clone(), clock.clone())
+                .context("read what is to be rebuilt")?;
         let receiver = Receiver::new(
             config.demands(),
             config.receiver.body_bytes_max,
@@ -41,12 +47,20 @@ impl App {
             metrics.clone(),
         );
         let source_names = config.sources.keys().cloned().collect();
-        let api = Api { store, pipeline: pipeline.clone(), clock, metrics, source_names };
+        let api = Api {
+            store,
+            pipeline: pipeline.clone(),
+            rebuilds: rebuilds.clone(),
+            defaults: config.defaults(),
+            clock,
+            metrics,
+            source_names,
+        };
         // Answers to senders are too short to compress.
         let router = receiver.router().merge(api.router().layer(CompressionLayer::new()));
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
-        Ok(App { listener, router, pipeline, thread })
+        Ok(App { listener, router, pipeline, rebuilds, pipeline_thread, rebuild_thread })
     }
 
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -55,11 +69,15 @@ impl App {
 
     /// Answers until `stop` is done, then finishes what was asked before and commits what was taken.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let App { listener, router, pipeline, thread } = self;
+        let App { listener, router, pipeline, rebuilds, pipeline_thread, rebuild_thread } = self;
         drop(pipeline);
         axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serve")?;
-        // The router and its handles are gone, so the thread ends once its queue is empty.
-        tokio::task::spawn_blocking(move || thread.join()).await?.map_err(|_| anyhow::anyhow!("the pipeline panicked"))
+        rebuilds.stop();
+        drop(rebuilds);
+        // All handles are gone with the router and the rebuilds, so the pipeline ends once its queue is empty.
+        tokio::task::spawn_blocking(move || rebuild_thread.join().and_then(|()| pipeline_thread.join()))
+            .await?
+            .map_err(|_| anyhow::anyhow!("the pipeline panicked"))
     }
 }
 

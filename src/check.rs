@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::pipeline::recount::{self, Recount};
+use crate::rebuild::recount::{self, Recount};
 use crate::store::{Store, StoreOptions, audit};
 
 /// Prints each promise and whether it holds; the exit code is 0 only when all do.

@@ -21,6 +21,7 @@ pub mod floorplan;
 pub mod receiver;
 
 pub mod pipeline;
+pub mod rebuild;
 pub mod store;
 
 pub mod api;

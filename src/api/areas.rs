@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::body::JsonBody;
-use super::dto::{Area, Areas};
+use super::dto::{Area, Areas, RebuildRequest};
 use super::error::ApiError;
 use super::params::{KindParams, PlaceParams, Query, settled};
-use super::{Api, Fallible};
+use super::{Api, Fallible, rebuilds};
 use crate::config;
 use crate::floorplan;
 use crate::model::ids::{AreaId, AreaKind, Id, SiteId};
@@ -75,8 +75,20 @@ pub async fn put(
     }
     let change =
         Change::Area { site: text("site_id").map(SiteId::from), map, plan, settings: Some(settings(&document)?) };
+    let before_ms = api.clock.now().0;
     api.pipeline.change(change).await?;
-    find(&api, settled(&id), Some(kind)).await.map(|row| Json(area(row)))
+    let row = find(&api, settled(&id), Some(kind)).await?;
+    let is_new_zone = kind == AreaKind::Zone && row.valid_from_ms.is_some_and(|from_ms| from_ms >= before_ms);
+    let mut answer = area(row);
+    if is_new_zone {
+        let request = RebuildRequest {
+            area_id: Some(answer.area_id.clone()),
+            area_kind: Some("zone".into()),
+            ..Default::default()
+        };
+        answer.rebuild_offer = api.question(|conn| rebuilds::offer_after_upload(conn, request)).await?;
+    }
+    Ok(Json(answer))
 }
 
 /// Ends an area; its history stays.
@@ -154,6 +166,7 @@ pub fn area(row: AreaRow) -> Area {
         exit_grace_s: row.rules.exit_grace_s,
         presence_timeout_s: row.rules.presence_timeout_s,
         reported_timeout_s: row.rules.reported_timeout_s,
+        rebuild_offer: None,
     }
 }
 

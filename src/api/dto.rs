@@ -223,6 +223,9 @@ pub struct Map {
     pub areas: Option<Vec<Area>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_points: Option<Vec<AccessPoint>>,
+    /// After an upload that drew zones anew: what deriving their past visits would take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild_offer: Option<RebuildOffer>,
 }
 
 /// An access point placed on a map.
@@ -262,6 +265,142 @@ pub struct Area {
     pub exit_grace_s: Option<f64>,
     pub presence_timeout_s: Option<f64>,
     pub reported_timeout_s: Option<f64>,
+    /// After an upload that drew the zone anew: what deriving its past visits would take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild_offer: Option<RebuildOffer>,
+}
+
+/// What a rebuild is to be about: everything, or one of site, map and area; and when.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RebuildRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area_id: Option<String>,
+    /// `zone`, `vbeacon` or `rssizone`; needed where two areas share an id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area_kind: Option<String>,
+    /// Only visits that touch the time from here on: RFC 3339, or a duration back from now. From the beginning when
+    /// left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only visits that touch the time before. To the present when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// A rebuild that has not been asked for yet: how much there is to read, and how long that takes.
+#[derive(Serialize, ToSchema)]
+pub struct RebuildOffer {
+    /// Positions on the maps in question.
+    pub fixes: i64,
+    /// When the oldest of them was.
+    pub since: Option<String>,
+    /// As far as former rebuilds tell.
+    pub estimated_s: f64,
+    #[schema(example = "3,214,000 fixes on this map since 2026-06-01T08:00:00.000Z: rebuild?")]
+    pub message: String,
+    /// The body to send to `POST /v1/rebuilds`.
+    pub request: RebuildRequest,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RebuildList {
+    pub rebuilds: Vec<Rebuild>,
+}
+
+/// Visits derived anew from the stored events.
+#[derive(Serialize, ToSchema)]
+pub struct Rebuild {
+    pub rebuild_id: i64,
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    pub area_id: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    /// `queued`, `running`, `done`, `cancelled` or `failed`.
+    #[schema(example = "running")]
+    pub state: &'static str,
+    pub requested_at: String,
+    pub started_at: Option<String>,
+    pub ended_at: Option<String>,
+    /// Fixes and transitions read.
+    pub events: Option<i64>,
+    /// Those to read in all; null unless it is running.
+    pub events_total: Option<i64>,
+    /// Visits taken away, and those that took their place; null before it is done.
+    pub replaced_visits: Option<i64>,
+    pub visits: Option<i64>,
+    /// Why it failed.
+    pub problem: Option<String>,
+}
+
+/// A zone that nobody has drawn, and when.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhatIfZone {
+    pub map_id: String,
+    /// A GeoJSON Polygon in the map's metres, or only its coordinates.
+    #[schema(example = json!({"type": "Polygon", "coordinates": [[[0, 0], [12, 0], [12, 8], [0, 8], [0, 0]]]}))]
+    pub polygon: Value,
+    /// RFC 3339, or a duration back from now. By default `-24h`.
+    pub from: Option<String>,
+    /// By default `now`.
+    pub to: Option<String>,
+    /// Width of the buckets of the occupancy. By default `1h`.
+    pub bucket: Option<String>,
+    /// Zone whose days and hours the buckets follow; the site's when left out.
+    pub tz: Option<String>,
+    /// Seconds outside before a visit ends; the site's when left out.
+    pub exit_grace_s: Option<f64>,
+    /// Seconds of silence that a visit outlives; the site's when left out.
+    pub presence_timeout_s: Option<f64>,
+}
+
+/// What the zone would have counted.
+#[derive(Serialize, ToSchema)]
+pub struct WhatIfAnswer {
+    pub map_id: String,
+    pub occupancy: OccupancySeries,
+    pub dwell: DwellAnswer,
+}
+
+/// What events named but nobody uploaded.
+#[derive(Serialize, ToSchema)]
+pub struct Unmapped {
+    pub maps: Vec<UnmappedMap>,
+    pub areas: Vec<UnmappedArea>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct UnmappedMap {
+    pub map_id: String,
+    pub site_id: Option<String>,
+    /// Events that named it, positions among them.
+    pub events: i64,
+    pub fixes: i64,
+    /// Clients located on it.
+    pub clients: i64,
+    pub first_event_at: Option<String>,
+    pub last_event_at: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct UnmappedArea {
+    pub area_id: String,
+    /// `zone`, `vbeacon` or `rssizone`.
+    pub kind: &'static str,
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    /// Events that named it, enters and exits among them.
+    pub events: i64,
+    /// Clients reported to enter or leave it.
+    pub clients: i64,
+    pub first_event_at: Option<String>,
+    pub last_event_at: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]

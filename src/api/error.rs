@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use crate::model::calendar::CalendarError;
 use crate::pipeline::ChangeError;
 use crate::problem::{Fault, Problem};
+use crate::rebuild::RebuildError;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +18,13 @@ pub enum ApiError {
     #[error("{detail}")]
     Unprocessable { detail: String, faults: Vec<Fault> },
     #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
     TooLarge(String),
     #[error("the change was not made")]
     Change(#[from] ChangeError),
+    #[error("the rebuild was not taken on")]
+    Rebuild(#[from] RebuildError),
     #[error("the question could not be answered")]
     Store(#[from] StoreError),
     #[error("the answer was given up")]
@@ -41,6 +46,7 @@ impl IntoResponse for ApiError {
             ApiError::Unprocessable { faults, .. } => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
             }
+            ApiError::Conflict(_) => Problem::new(StatusCode::CONFLICT, detail),
             ApiError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
             ApiError::Change(ChangeError::Unknown { what, id }) => {
                 Problem::new(StatusCode::NOT_FOUND, format!("there is no {what} {id:?}"))
@@ -49,8 +55,13 @@ impl IntoResponse for ApiError {
             ApiError::Change(error @ ChangeError::Stopped) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
+            ApiError::Rebuild(error @ RebuildError::Stopping) => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
             // What went wrong inside is for the log; the client gets a sentence.
-            ApiError::Change(ChangeError::Store(error)) | ApiError::Store(error) => {
+            ApiError::Change(ChangeError::Store(error))
+            | ApiError::Rebuild(RebuildError::Store(error))
+            | ApiError::Store(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "request failed");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }

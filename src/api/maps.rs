@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::areas;
 use super::body::{JsonBody, upload};
-use super::dto::{AccessPoint, Map, Maps};
+use super::dto::{AccessPoint, Area, Map, Maps, RebuildRequest};
 use super::error::ApiError;
 use super::params::{MapParams, Query, settled};
-use super::{Api, Fallible};
+use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
 use crate::model::ids::{AreaKind, MapId};
 use crate::model::time::rfc3339;
@@ -52,8 +52,16 @@ pub async fn put(
     let lists = [("zones", AreaKind::Zone), ("vbeacons", AreaKind::Vbeacon)];
     let complete = lists.into_iter().filter(|(list, _)| document.get(list).is_some()).map(|(_, kind)| kind).collect();
     let is_aps_complete = document.get("access_points").is_some() || document.get("devices").is_some();
+    let before_ms = api.clock.now().0;
     api.pipeline.change(Change::Map { plan, complete, is_aps_complete }).await?;
-    read(&api, settled(&id)).await.map(Json)
+    let mut answer = read(&api, settled(&id)).await?;
+    let before = rfc3339(before_ms);
+    let is_new_zone = |area: &Area| area.kind == "zone" && area.valid_from.as_ref().is_some_and(|from| *from >= before);
+    if answer.areas.iter().flatten().any(is_new_zone) {
+        let request = RebuildRequest { map_id: Some(answer.map_id.clone()), ..Default::default() };
+        answer.rebuild_offer = api.question(|conn| rebuilds::offer_after_upload(conn, request)).await?;
+    }
+    Ok(Json(answer))
 }
 
 /// Ends a map and its areas; their history stays.
@@ -149,5 +157,6 @@ fn map(row: MapRow) -> Map {
         image,
         areas: None,
         access_points: None,
+        rebuild_offer: None,
     }
 }

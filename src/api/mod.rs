@@ -10,8 +10,11 @@ pub mod maps;
 pub mod occupancy;
 pub mod openapi;
 mod params;
+pub mod rebuilds;
 pub mod sites;
+pub mod unmapped;
 pub mod visits;
+pub mod what_if;
 
 use std::sync::Arc;
 
@@ -19,11 +22,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::clock::Clock;
-use crate::pipeline::Handle;
+use crate::pipeline::{Defaults, Handle};
 use crate::problem::Problem;
+use crate::rebuild::Rebuilds;
 use crate::store::{ReadConnection, Store, StoreError};
 use crate::telemetry::Metrics;
 pub use error::ApiError;
@@ -36,6 +40,8 @@ type Fallible<T> = Result<T, ApiError>;
 pub struct Api {
     pub store: Store,
     pub pipeline: Handle,
+    pub rebuilds: Rebuilds,
+    pub defaults: Defaults,
     pub clock: Clock,
     pub metrics: Metrics,
     /// Configured webhook sources.
@@ -57,6 +63,10 @@ impl Api {
             .route("/v1/maps/{id}/image", get(maps::get_image).put(maps::put_image))
             .route("/v1/areas", get(areas::list))
             .route("/v1/areas/{id}", get(areas::get).put(areas::put).delete(areas::delete))
+            .route("/v1/rebuilds", get(rebuilds::list).post(rebuilds::post))
+            .route("/v1/rebuilds/{id}", get(rebuilds::get).delete(rebuilds::cancel))
+            .route("/v1/what-if/zones", post(what_if::zone))
+            .route("/v1/unmapped", get(unmapped::list))
             .route("/v1/sources", get(health::sources))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))

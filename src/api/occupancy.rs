@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::params::{OccupancyParams, Query, SeriesParams, Window, time_zone};
 use super::{Api, Fallible};
 use crate::model::calendar::{self, Width};
-use crate::model::metrics::{self, Bucket};
+use crate::model::metrics::{self, Bucket, Span};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::queries::{self, Scope};
@@ -60,22 +60,27 @@ pub async fn series(State(api): State<Api>, Query(params): Query<SeriesParams>) 
         if areas.len() > 1 {
             spans = metrics::merge_by_client(spans);
         }
-        let total = metrics::series(&spans, &[window.from_ms, window.to_ms]).remove(0);
-        let current = spans
-            .iter()
-            .filter(|span| span.entered_ms < window.to_ms && span.exited_ms.is_none_or(|exit| exit >= window.to_ms))
-            .filter(|span| span.exited_ms != Some(span.entered_ms))
-            .count() as u64;
-        Ok(Json(OccupancySeries {
-            from: rfc3339(window.from_ms),
-            to: rfc3339(window.to_ms),
-            time_zone: zone.name().to_owned(),
-            total: bucket(total),
-            buckets: metrics::series(&spans, &bounds).into_iter().map(bucket).collect(),
-            current,
-        }))
+        Ok(Json(answer(&spans, window, &bounds, zone)))
     })
     .await
+}
+
+/// The series of some visits.
+pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz) -> OccupancySeries {
+    let total = metrics::series(spans, &[window.from_ms, window.to_ms]).remove(0);
+    let current = spans
+        .iter()
+        .filter(|span| span.entered_ms < window.to_ms && span.exited_ms.is_none_or(|exit| exit >= window.to_ms))
+        .filter(|span| span.exited_ms != Some(span.entered_ms))
+        .count() as u64;
+    OccupancySeries {
+        from: rfc3339(window.from_ms),
+        to: rfc3339(window.to_ms),
+        time_zone: zone.name().to_owned(),
+        total: bucket(total),
+        buckets: metrics::series(spans, bounds).into_iter().map(bucket).collect(),
+        current,
+    }
 }
 
 fn bucket(bucket: Bucket) -> SeriesBucket {
@@ -116,5 +121,10 @@ fn site_zone(conn: &ReadConnection, areas: &[queries::AreaRow]) -> Result<Tz, St
         return Ok(Tz::UTC);
     };
     let sites = queries::sites(conn, Some(site_id))?;
-    Ok(sites.first().and_then(|site| site.time_zone.parse().ok()).unwrap_or(Tz::UTC))
+    Ok(sites.first().map_or(Tz::UTC, zone_of))
+}
+
+/// A site's time zone.
+pub fn zone_of(site: &queries::SiteRow) -> Tz {
+    site.time_zone.parse().unwrap_or(Tz::UTC)
 }

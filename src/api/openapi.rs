@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{areas, dwell, health, maps, occupancy, sites, visits};
+use super::{areas, dwell, health, maps, occupancy, rebuilds, sites, unmapped, visits, what_if};
 use crate::receiver;
 
 #[derive(OpenApi)]
@@ -19,12 +19,14 @@ use crate::receiver;
         sites::list, sites::get, sites::put, sites::patch,
         maps::list, maps::get, maps::put, maps::delete, maps::get_image, maps::put_image,
         areas::list, areas::get, areas::put, areas::delete,
+        rebuilds::list, rebuilds::post, rebuilds::get, rebuilds::cancel, what_if::zone, unmapped::list,
         health::sources, health::live, health::ready, health::metrics,
     ),
     tags(
         (name = "webhooks", description = "Deliveries in"),
         (name = "metrics", description = "Occupancy, dwell, visits"),
         (name = "places", description = "Sites, maps and areas"),
+        (name = "past", description = "Zones that work for the past: rebuilds and what-ifs"),
         (name = "server", description = "Health and set-up")
     )
 )]

@@ -145,6 +145,15 @@ pub struct MapParams {
     pub site: Option<String>,
 }
 
+/// Whether to do something or only say what it would do.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DryRunParams {
+    /// `true`: only say what would be done.
+    pub dry_run: bool,
+}
+
 /// What sort of area an id names.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -173,7 +182,7 @@ pub fn settled(id: &str) -> String {
     Id::object(id).to_string()
 }
 
-fn named<T>(
+pub fn named<T>(
     name: &str,
     given: &Option<String>,
     parse: impl Fn(&str) -> Option<T>,
@@ -206,7 +215,8 @@ impl Window {
     }
 }
 
-fn instant_ms(name: &str, text: &str, now_ms: i64) -> Result<i64, ApiError> {
+/// RFC 3339, or a duration back from now, in Unix milliseconds.
+pub fn instant_ms(name: &str, text: &str, now_ms: i64) -> Result<i64, ApiError> {
     let wrong = || {
         let example = "RFC 3339 (2026-07-01T08:00:00Z) or a duration back from now (-24h)";
         ApiError::BadRequest(format!("`{name}` is {text:?}; it must be {example}"))

@@ -198,14 +198,27 @@ impl Client {
         self.newest_sign
     }
 
-    pub fn restore_visit(&mut self, visit: Visit, outside_since: Option<EventTime>, is_closed: bool) {
-        let stay = Stay { visit, outside_since, is_closed };
-        match visit.source {
+    /// What it is in, as far as its next sign may change it.
+    pub fn stays(&self) -> impl Iterator<Item = &Stay> {
+        self.stays.iter().chain(self.reported.iter().filter_map(|reported| reported.stay.as_ref()))
+    }
+
+    /// Forgets stays, as if they had never been.
+    pub fn remove_stays(&mut self, is_gone: impl Fn(&Visit) -> bool) {
+        self.stays.retain(|stay| !is_gone(&stay.visit));
+        for reported in &mut self.reported {
+            reported.stay.take_if(|stay| is_gone(&stay.visit));
+        }
+    }
+
+    pub fn restore_stay(&mut self, stay: Stay) {
+        let area = stay.visit.area;
+        match stay.visit.source {
             Source::Computed => {
-                let place = self.stays.partition_point(|other| other.visit.area < visit.area);
+                let place = self.stays.partition_point(|other| other.visit.area < area);
                 self.stays.insert(place, stay);
             }
-            Source::Reported => self.reported(visit.area).stay = Some(stay),
+            Source::Reported => self.reported(area).stay = Some(stay),
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! State + input -> state + changes. No I/O, no wall clock, no randomness: time comes in with each input.
 //! A client's visits are a function of its own fixes and transitions in event-time order, whatever else arrives
-//! between them: what the site clock closes, the client's next sign may open again (see `presence`).
+//! between them: what the site clock closes, the client's next sign may open again (see `presence`). So the same
+//! visits can be derived from a history, a client at a time (see [`Derivation`]).
 
 mod client;
 mod dedupe;
+mod derivation;
 mod presence;
 mod site;
 mod zone_index;
@@ -22,6 +24,8 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 pub use dedupe::SeenHashes;
+pub use derivation::{Derivation, Input, Setup};
+pub use presence::Stay;
 pub use zone_index::{Zone, ZoneIndex};
 
 use crate::model::event::{Fingerprint, Trigger};
@@ -97,22 +101,6 @@ impl Engine {
         Engine { window, sites: BTreeMap::new(), hashes: FxHashMap::default(), next_visit }
     }
 
-    /// Sets a site's presence rules, from the next event on.
-    pub fn set_site(&mut self, site: SiteKey, rules: PresenceRules) {
-        self.site(site).set_rules(rules);
-    }
-
-    /// Sets an area's own presence rules, or with `None` the site's again.
-    pub fn set_area_rules(&mut self, site: SiteKey, area: AreaKey, rules: Option<PresenceRules>) {
-        self.site(site).set_area_rules(area, rules);
-    }
-
-    /// Replaces a map's geometry, from the next fix on; `None` forgets the map. Who was in a zone that is gone has
-    /// left it with its next fix.
-    pub fn set_map(&mut self, site: SiteKey, map: MapKey, plan: Option<Plan>) {
-        self.site(site).set_map(map, plan);
-    }
-
     /// Takes one fix. Costs O(log z + k) in the map's zones plus O(log n) when it is late.
     pub fn apply_fix(&mut self, fix: &FixInput, changes: &mut Vec<VisitChange>) -> Verdict {
         let site = self.sites.entry(fix.site).or_default();
@@ -170,6 +158,20 @@ impl Engine {
     }
 }
 
+impl Setup for Engine {
+    fn set_site(&mut self, site: SiteKey, rules: PresenceRules) {
+        self.site(site).set_rules(rules);
+    }
+
+    fn set_area_rules(&mut self, site: SiteKey, area: AreaKey, rules: Option<PresenceRules>) {
+        self.site(site).set_area_rules(area, rules);
+    }
+
+    fn set_map(&mut self, site: SiteKey, map: MapKey, plan: Option<Plan>) {
+        self.site(site).set_map(map, plan);
+    }
+}
+
 /// What brings an engine back to where it was, read from what was committed.
 impl Engine {
     /// A site's newest event and when it was received.
@@ -210,7 +212,29 @@ impl Engine {
 
     /// An open visit, or one that the clock closed and the client's next sign may still open again. After the
     /// client's fixes and transitions.
-    pub fn restore_visit(&mut self, visit: Visit, outside_since: Option<EventTime>, is_closed: bool) {
-        self.site(visit.site).restore_visit(visit, outside_since, is_closed);
+    pub fn restore_stay(&mut self, stay: Stay) {
+        self.site(stay.visit.site).restore_stay(stay);
+    }
+}
+
+/// What lets visits that were derived anew take the place of those that the engine holds.
+impl Engine {
+    /// The first of `count` visit keys that it will not give to others.
+    pub fn reserve_visit_keys(&mut self, count: i64) -> VisitKey {
+        let first = self.next_visit;
+        self.next_visit.0 += count;
+        first
+    }
+
+    /// The time a site has reached; `None` before its first event.
+    pub fn reached(&self, site: SiteKey) -> Option<EventTime> {
+        self.sites.get(&site)?.reached()
+    }
+
+    /// Forgets the stays of which `is_gone` says so.
+    pub fn remove_stays(&mut self, is_gone: impl Fn(&Visit) -> bool) {
+        for site in self.sites.values_mut() {
+            site.remove_stays(&is_gone);
+        }
     }
 }

@@ -33,11 +33,12 @@ impl Rules {
 }
 
 /// A visit that is open, or that only the clock has closed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stay {
     pub visit: Visit,
     /// When the client was first seen outside, if its newest fix is outside.
     pub outside_since: Option<EventTime>,
+    /// By the clock.
     pub is_closed: bool,
 }
 

@@ -288,7 +288,7 @@ impl Run {
                 Source::Reported => (engine.newest_sign(SITE, visit.client), None),
             };
             if exit.is_none_or(|exit| exit.clock_after == newest) {
-                engine.restore_visit(*visit, outside_since, exit.is_some());
+                engine.restore_stay(presence::Stay { visit: *visit, outside_since, is_closed: exit.is_some() });
             }
         }
         self.engine = engine;

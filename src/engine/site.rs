@@ -6,9 +6,9 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashMap;
 
 use super::client::Client;
-use super::presence::Rules;
+use super::presence::{Rules, Stay};
 use super::zone_index::ZoneIndex;
-use super::{DedupeWindow, FixInput, Plan, TransitionInput, Verdict};
+use super::{DedupeWindow, FixInput, Input, Plan, TransitionInput, Verdict};
 use crate::model::event::Trigger;
 use crate::model::ids::{AreaKey, ClientKey, MapKey, VisitKey};
 use crate::model::position::Position;
@@ -82,34 +82,38 @@ impl Site {
         next_visit: &mut VisitKey,
         changes: &mut Vec<VisitChange>,
     ) -> Verdict {
-        let client = self.clients.entry(fix.client).or_default();
-        if !client.is_new_fix(fix.at, window) {
+        if !self.clients.entry(fix.client).or_default().is_new_fix(fix.at, window) {
             return Verdict::Duplicate;
         }
-        client.sign(fix.at, &self.rules, changes);
-        let verdict = if client.is_late(fix.at) {
-            Verdict::Late
-        } else {
-            match self.maps.get(&fix.map) {
-                Some(map) => map.index.zones_at(fix.position, &mut self.zones),
-                None => self.zones.clear(),
-            }
-            let open = |area, area_version| Visit {
-                key: take(next_visit),
-                site: fix.site,
-                map: Some(fix.map),
-                area,
-                area_version,
-                client: fix.client,
-                source: Source::Computed,
-                entered_at: fix.at,
-            };
-            client.move_to(fix.at, &self.zones, &self.rules, open, changes);
-            Verdict::Applied
-        };
+        let verdict = self.step(fix, next_visit, changes);
         self.reschedule(fix.client);
         self.observe(fix.at, fix.received_at, changes);
         verdict
+    }
+
+    /// A fix that is no duplicate, as far as its client goes.
+    fn step(&mut self, fix: &FixInput, next_visit: &mut VisitKey, changes: &mut Vec<VisitChange>) -> Verdict {
+        let client = self.clients.entry(fix.client).or_default();
+        client.sign(fix.at, &self.rules, changes);
+        if client.is_late(fix.at) {
+            return Verdict::Late;
+        }
+        match self.maps.get(&fix.map) {
+            Some(map) => map.index.zones_at(fix.position, &mut self.zones),
+            None => self.zones.clear(),
+        }
+        let open = |area, area_version| Visit {
+            key: take(next_visit),
+            site: fix.site,
+            map: Some(fix.map),
+            area,
+            area_version,
+            client: fix.client,
+            source: Source::Computed,
+            entered_at: fix.at,
+        };
+        client.move_to(fix.at, &self.zones, &self.rules, open, changes);
+        Verdict::Applied
     }
 
     pub fn apply_transition(
@@ -119,11 +123,25 @@ impl Site {
         next_visit: &mut VisitKey,
         changes: &mut Vec<VisitChange>,
     ) -> Verdict {
-        let TransitionInput { area, trigger, at, .. } = *transition;
-        let client = self.clients.entry(transition.client).or_default();
-        if !client.is_new_transition(area, trigger, at, window) {
+        let TransitionInput { area, trigger, at, client, .. } = *transition;
+        if !self.clients.entry(client).or_default().is_new_transition(area, trigger, at, window) {
             return Verdict::Duplicate;
         }
+        let verdict = self.cross(transition, next_visit, changes);
+        self.reschedule(transition.client);
+        self.observe(at, transition.received_at, changes);
+        verdict
+    }
+
+    /// A transition that is no duplicate, as far as its client goes.
+    fn cross(
+        &mut self,
+        transition: &TransitionInput,
+        next_visit: &mut VisitKey,
+        changes: &mut Vec<VisitChange>,
+    ) -> Verdict {
+        let TransitionInput { area, trigger, at, .. } = *transition;
+        let client = self.clients.entry(transition.client).or_default();
         client.sign(at, &self.rules, changes);
         let open = || Visit {
             key: take(next_visit),
@@ -135,10 +153,7 @@ impl Site {
             source: Source::Reported,
             entered_at: at,
         };
-        let verdict = client.cross(area, trigger, at, open, changes);
-        self.reschedule(transition.client);
-        self.observe(at, transition.received_at, changes);
-        verdict
+        client.cross(area, trigger, at, open, changes)
     }
 
     /// Moves the clock to an event's time, if that is news, and closes what is due.
@@ -188,9 +203,46 @@ impl Site {
         self.clients.get(&client)?.newest_sign()
     }
 
-    pub fn restore_visit(&mut self, visit: Visit, outside_since: Option<EventTime>, is_closed: bool) {
-        self.clients.entry(visit.client).or_default().restore_visit(visit, outside_since, is_closed);
-        self.reschedule(visit.client);
+    pub fn restore_stay(&mut self, stay: Stay) {
+        let client = stay.visit.client;
+        self.clients.entry(client).or_default().restore_stay(stay);
+        self.reschedule(client);
+    }
+
+    /// What happened to a client, told in its own order of time; other clients and the clock play no part.
+    pub fn derive(&mut self, input: &Input, next_visit: &mut VisitKey, changes: &mut Vec<VisitChange>) {
+        match input {
+            Input::Fix(fix) => {
+                self.step(fix, next_visit, changes);
+            }
+            Input::Transition(transition) => {
+                self.cross(transition, next_visit, changes);
+            }
+            Input::Sign { client, at, .. } => {
+                self.clients.entry(*client).or_default().sign(*at, &self.rules, changes);
+            }
+        }
+    }
+
+    /// Closes what is due for every client when the site's clock stands at `reached`.
+    pub fn derive_clock(&mut self, reached: EventTime, changes: &mut Vec<VisitChange>) {
+        for client in self.clients.values_mut() {
+            client.close_due(reached, &self.rules, changes);
+        }
+    }
+
+    pub fn forget_absent(&mut self) {
+        self.clients.retain(|_, client| client.stays().next().is_some());
+    }
+
+    pub fn stays(&self) -> impl Iterator<Item = &Stay> {
+        self.clients.values().flat_map(Client::stays)
+    }
+
+    pub fn remove_stays(&mut self, is_gone: impl Fn(&Visit) -> bool) {
+        for client in self.clients.values_mut() {
+            client.remove_stays(&is_gone);
+        }
     }
 
     fn close_due(&mut self, changes: &mut Vec<VisitChange>) {

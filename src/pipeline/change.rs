@@ -118,6 +118,7 @@ impl Maker<'_> {
                         height_px: pixels(height_px),
                         uploaded_at: Instant(self.now.0),
                         image: bytes,
+                        valid_to: None,
                     },
                 )
             }
@@ -150,6 +151,8 @@ impl Maker<'_> {
             ppm: plan.ppm,
             orientation_deg: plan.orientation_deg,
             occupancy_limit: plan.occupancy_limit,
+            georeference_json: None,
+            collection_json: None,
         };
         places::put_map(conn, map, site, &record, self.now)?;
         for (key, area) in &areas {
@@ -208,6 +211,7 @@ fn area_record(plan: &AreaPlan) -> AreaRecord {
         tags_json: serde_json::json!(plan.tags).to_string(),
         occupancy_limit: plan.occupancy_limit,
         properties_json: plan.properties_json.clone(),
+        feature: None,
     }
 }
 

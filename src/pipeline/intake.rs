@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::directory::{AreaEntry, Directory, MapNews};
 use super::ledger::Ledger;
-use super::reload::MapSetup;
+use super::places::MapSetup;
 use crate::engine::{Engine, FixInput, TransitionInput, Verdict};
 use crate::model::event::{
     Beacon, Delivery, Events, Fingerprint, Fix, Other, Ping, Reading, Scan, Stamp, Transition, VendorAlert,

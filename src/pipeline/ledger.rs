@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::ids::VisitKey;
 use crate::model::visit::{Exit, Visit, VisitChange};
-use crate::store::row::{self, Instant, column};
+use crate::store::row;
 use crate::store::writer::Drain;
 
 /// Folds changes in the order the engine made them.
@@ -56,39 +56,9 @@ impl Ledger {
                 (Before::Nowhere, _) => {}
             }
             match exit {
-                Some(exit) => drain.visits.push(ended_row(&visit, &exit)),
-                None => drain.open_visits.push(open_row(&visit)),
+                Some(exit) => drain.visits.push(row::Visit::ended(&visit, &exit)),
+                None => drain.open_visits.push(row::OpenVisit::of(&visit)),
             }
         }
-    }
-}
-
-fn open_row(visit: &Visit) -> row::OpenVisit {
-    row::OpenVisit {
-        visit_key: visit.key.0,
-        site_key: column(visit.site.0),
-        map_key: visit.map.map(|map| column(map.0)),
-        area_key: column(visit.area.0),
-        area_version: column(visit.area_version),
-        client_key: column(visit.client.0),
-        source: visit.source as u8,
-        entered_at: Instant(visit.entered_at.0),
-    }
-}
-
-fn ended_row(visit: &Visit, exit: &Exit) -> row::Visit {
-    let open = open_row(visit);
-    row::Visit {
-        visit_key: open.visit_key,
-        site_key: open.site_key,
-        map_key: open.map_key,
-        area_key: open.area_key,
-        area_version: open.area_version,
-        client_key: open.client_key,
-        source: open.source,
-        entered_at: open.entered_at,
-        exited_at: Instant(exit.exited_at.0),
-        ended: exit.ended as u8,
-        clock_after: exit.clock_after.map(|at| Instant(at.0)),
     }
 }

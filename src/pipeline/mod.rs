@@ -7,7 +7,7 @@ mod change;
 mod directory;
 mod intake;
 mod ledger;
-pub mod recount;
+mod places;
 mod reload;
 
 use std::collections::BTreeMap;
@@ -21,11 +21,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 pub use change::{AreaSettings, Change, ChangeError};
 pub use intake::Receipt;
-pub use reload::Defaults;
+pub use places::{Defaults, Places};
 
 use crate::clock::{self, Clock};
+use crate::engine::Engine;
 use crate::model::event::Delivery;
 use crate::model::ids::{DeliveryKey, SiteKey};
+use crate::model::time::ReceivedAt;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -57,6 +59,19 @@ enum Job {
     Deliver(Box<Waiting>),
     Change { change: Box<Change>, done: oneshot::Sender<Result<(), ChangeError>> },
     Tick { done: Option<oneshot::Sender<()>> },
+    Exclusive(Exclusive),
+}
+
+/// Work that has the pipeline to itself.
+type Exclusive = Box<dyn FnOnce(&mut Lent<'_>) + Send>;
+
+/// What the pipeline lends between two commits: nothing is under way, and the file holds all that the engine knows.
+pub struct Lent<'a> {
+    pub writer: &'a mut Writer,
+    pub engine: &'a mut Engine,
+    /// Visits that stand open.
+    pub open_visits: &'a mut i64,
+    pub now: ReceivedAt,
 }
 
 /// A delivery in the queue, and who waits for its commit.
@@ -135,6 +150,22 @@ impl Handle {
         if self.jobs.send(Job::Tick { done: Some(done) }).await.is_ok() {
             let _ = answer.await;
         }
+    }
+
+    /// Does work between two commits, and waits for it. What is delivered meanwhile waits, too. `None`: the server is
+    /// stopping.
+    ///
+    /// Work that changes the engine must have committed the same to the file.
+    pub async fn exclusively<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Lent<'_>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (done, answer) = oneshot::channel();
+        let work: Exclusive = Box::new(move |lent| {
+            let _ = done.send(work(lent));
+        });
+        self.jobs.send(Job::Exclusive(work)).await.ok()?;
+        answer.await.ok()
     }
 
     /// The time a site has reached, Unix milliseconds; `None` before its first event.
@@ -251,6 +282,12 @@ impl Pipeline {
                 }
                 Job::Change { change, done } => {
                     let _ = done.send(self.change(*change));
+                }
+                Job::Exclusive(work) => {
+                    let Loaded { engine, open_visits, .. } = &mut self.loaded;
+                    let now = self.clock.now();
+                    work(&mut Lent { writer: &mut self.writer, engine, open_visits, now });
+                    self.publish();
                 }
                 Job::Tick { done } => {
                     self.tick();
@@ -373,7 +410,7 @@ impl Pipeline {
         let now = self.clock.now();
         let changed = change::apply(change, &mut self.writer, &mut self.loaded.directory, now);
         let places = match changed {
-            Ok(()) => self.store.read(reload::Places::read).map_err(ChangeError::from),
+            Ok(()) => self.store.read(Places::read).map_err(ChangeError::from),
             Err(error) => Err(error),
         };
         match places {

@@ -16,8 +16,14 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [Migration; 5] =
-    migrations!["0001_places_and_clients", "0002_events", "0003_visits", "0004_views", "0005_view_comments"];
+const MIGRATIONS: [Migration; 6] = migrations![
+    "0001_places_and_clients",
+    "0002_events",
+    "0003_visits",
+    "0004_views",
+    "0005_view_comments",
+    "0006_versions_and_rebuilds",
+];
 
 /// Applies what is missing, all of it in one transaction. A file with migrations this program does not know was
 /// written by a newer one and is refused.

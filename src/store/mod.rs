@@ -3,9 +3,11 @@
 //! Readers take a connection from the pool and see what was committed; the writer's connection is the pipeline's own.
 
 pub mod audit;
+pub mod history;
 mod migrate;
 pub mod places;
 pub mod queries;
+pub mod rebuilds;
 pub mod restore;
 pub mod row;
 pub mod writer;

@@ -59,6 +59,10 @@ pub struct MapRecord {
     pub ppm: Option<f64>,
     pub orientation_deg: Option<f64>,
     pub occupancy_limit: Option<i64>,
+    /// A list of control points.
+    pub georeference_json: Option<String>,
+    /// The members of its GeoJSON collection, without the features.
+    pub collection_json: Option<String>,
 }
 
 pub fn put_map(
@@ -73,8 +77,8 @@ pub fn put_map(
     }
     let current = conn
         .query_row(
-            "SELECT name, width_m, height_m, ppm, orientation_deg, occupancy_limit FROM store.map_versions
-             WHERE map_key = ? AND valid_to IS NULL",
+            "SELECT name, width_m, height_m, ppm, orientation_deg, occupancy_limit, georeference, collection
+             FROM store.map_versions WHERE map_key = ? AND valid_to IS NULL",
             params![key.0],
             |row| {
                 Ok(MapRecord {
@@ -84,6 +88,8 @@ pub fn put_map(
                     ppm: row.get(3)?,
                     orientation_deg: row.get(4)?,
                     occupancy_limit: row.get(5)?,
+                    georeference_json: row.get(6)?,
+                    collection_json: row.get(7)?,
                 })
             },
         )
@@ -105,11 +111,13 @@ pub fn put_map(
             ppm: record.ppm,
             orientation_deg: record.orientation_deg,
             occupancy_limit: record.occupancy_limit,
+            georeference: record.georeference_json.clone().map(Json),
+            collection: record.collection_json.clone().map(Json),
         }],
     )
 }
 
-/// An area as it is stored: its shape, tags and properties are JSON.
+/// An area as it is stored: its shape, tags, properties and feature are JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AreaRecord {
     pub name: Option<String>,
@@ -117,6 +125,15 @@ pub struct AreaRecord {
     pub tags_json: String,
     pub occupancy_limit: Option<i64>,
     pub properties_json: Option<String>,
+    pub feature: Option<FeatureRecord>,
+}
+
+/// The GeoJSON feature an area came from, and what its coordinates are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureRecord {
+    pub json: String,
+    pub units: String,
+    pub ppm: Option<f64>,
 }
 
 pub fn put_area(
@@ -133,21 +150,25 @@ pub fn put_area(
     )?;
     let current = conn
         .query_row(
-            "SELECT name, shape, tags, occupancy_limit, properties FROM store.area_versions
-             WHERE area_key = ? AND valid_to IS NULL",
+            "SELECT name, shape, tags, occupancy_limit, properties, feature, feature_units, feature_ppm, map_key
+             FROM store.area_versions WHERE area_key = ? AND valid_to IS NULL",
             params![key.0],
             |row| {
-                Ok(AreaRecord {
+                let (json, units): (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
+                let ppm = row.get(7)?;
+                let record = AreaRecord {
                     name: row.get(0)?,
                     shape_json: row.get(1)?,
                     tags_json: row.get(2)?,
                     occupancy_limit: row.get(3)?,
                     properties_json: row.get(4)?,
-                })
+                    feature: json.zip(units).map(|(json, units)| FeatureRecord { json, units, ppm }),
+                };
+                Ok((record, row.get::<_, Option<u32>>(8)?.map(MapKey)))
             },
         )
         .optional()?;
-    if current.as_ref() == Some(record) {
+    if current.is_some_and(|(current, on)| current == *record && (map.is_none() || map == on)) {
         return Ok(());
     }
     let version = next_version(conn, "area_versions", "area_key", key.0, now)?;
@@ -163,6 +184,10 @@ pub fn put_area(
             tags: Json(record.tags_json.clone()),
             occupancy_limit: record.occupancy_limit,
             properties: record.properties_json.clone().map(Json),
+            map_key: map.map(|map| column(map.0)),
+            feature: record.feature.as_ref().map(|feature| Json(feature.json.clone())),
+            feature_units: record.feature.as_ref().map(|feature| feature.units.clone()),
+            feature_ppm: record.feature.as_ref().and_then(|feature| feature.ppm),
         }],
     )
 }
@@ -208,8 +233,17 @@ pub fn end_map(conn: &Connection, key: MapKey, now: ReceivedAt) -> Result<(), St
     Ok(())
 }
 
+/// Puts an image in the place of the one that was valid until then; the same image again changes nothing.
 pub fn put_image(conn: &Connection, image: row::MapImage) -> Result<(), StoreError> {
-    conn.execute("DELETE FROM store.map_images WHERE map_key = ?", params![image.map_key])?;
+    let is_there: bool = conn.query_row(
+        "SELECT count(*) > 0 FROM store.map_images WHERE map_key = ? AND valid_to IS NULL AND image = ?",
+        params![image.map_key, image.image],
+        |row| row.get(0),
+    )?;
+    if is_there {
+        return Ok(());
+    }
+    end_version(conn, "map_images", "map_key", image.map_key as u32, ReceivedAt(image.uploaded_at.0))?;
     append(conn, &[image])
 }
 

@@ -197,7 +197,7 @@ pub fn maps(conn: &Connection, site: Option<&str>, id: Option<&str>) -> Result<V
                FROM store.maps m
                LEFT JOIN store.map_versions v ON v.map_key = m.map_key AND v.valid_to IS NULL
                LEFT JOIN store.sites s ON s.site_key = m.site_key
-               LEFT JOIN store.map_images i ON i.map_key = m.map_key
+               LEFT JOIN store.map_images i ON i.map_key = m.map_key AND i.valid_to IS NULL
                WHERE ($1 IS NULL OR s.site_id = $1) AND ($2 IS NULL OR m.map_id = $2)
                ORDER BY s.site_id, v.name, m.map_id";
     ask(conn, sql, vec![text(&site.map(str::to_owned)), text(&id.map(str::to_owned))], |row| {
@@ -222,7 +222,7 @@ pub fn maps(conn: &Connection, site: Option<&str>, id: Option<&str>) -> Result<V
 /// A map's image: its content type and its bytes.
 pub fn map_image(conn: &Connection, map_id: &str) -> Result<Option<(String, Vec<u8>)>, StoreError> {
     let sql = "SELECT i.content_type, i.image FROM store.map_images i JOIN store.maps m USING (map_key)
-               WHERE m.map_id = ?";
+               WHERE m.map_id = ? AND i.valid_to IS NULL";
     let found = ask(conn, sql, vec![Value::Text(map_id.into())], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.into_iter().next())
 }
@@ -304,6 +304,39 @@ pub fn areas(conn: &Connection, scope: &Scope) -> Result<Vec<AreaRow>, StoreErro
                 presence_timeout_s: row.get(14)?,
                 reported_timeout_s: row.get(15)?,
             },
+        })
+    })
+}
+
+/// A map or area that events named but nobody ever uploaded.
+#[derive(Clone, Debug)]
+pub struct UnmappedRow {
+    /// `None`: it is a map.
+    pub area_kind: Option<AreaKind>,
+    pub id: String,
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    pub events: i64,
+    pub fixes: i64,
+    pub clients: i64,
+    pub first_ms: Option<i64>,
+    pub last_ms: Option<i64>,
+}
+
+/// What is missing, the most named first. Costs a scan of the fixes on unmapped maps, and of every other event.
+pub fn unmapped(conn: &Connection, site: Option<&str>) -> Result<Vec<UnmappedRow>, StoreError> {
+    ask(conn, include_str!("sql/unmapped.sql"), vec![text(&site.map(str::to_owned))], |row| {
+        let kind: Option<u8> = row.get(0)?;
+        Ok(UnmappedRow {
+            area_kind: kind.map(area_kind),
+            id: row.get(1)?,
+            site_id: row.get(2)?,
+            map_id: row.get(3)?,
+            events: row.get(4)?,
+            fixes: row.get(5)?,
+            clients: row.get(6)?,
+            first_ms: row.get(7)?,
+            last_ms: row.get(8)?,
         })
     })
 }

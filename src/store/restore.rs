@@ -6,7 +6,8 @@ use super::StoreError;
 use crate::model::event::{Fingerprint, Trigger};
 use crate::model::floorplan::Outline;
 use crate::model::ids::{
-    AreaId, AreaKey, AreaKind, ClientId, ClientKey, ClientKind, Id, MapId, MapKey, SiteId, SiteKey, VisitKey,
+    AreaId, AreaKey, AreaKind, ClientId, ClientKey, ClientKind, DeliveryKey, Id, MapId, MapKey, SiteId, SiteKey,
+    VisitKey,
 };
 use crate::model::position::Position;
 use crate::model::settings::PresenceRules;
@@ -57,6 +58,7 @@ impl RuleSettings {
     }
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub struct SiteRow {
     pub key: SiteKey,
     pub id: SiteId,
@@ -72,6 +74,7 @@ pub fn sites(conn: &Connection) -> Result<Vec<SiteRow>, StoreError> {
     })
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub struct MapRow {
     pub key: MapKey,
     pub id: MapId,
@@ -98,6 +101,7 @@ pub fn maps(conn: &Connection) -> Result<Vec<MapRow>, StoreError> {
     })
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub struct AreaRow {
     pub key: AreaKey,
     pub id: AreaId,
@@ -327,8 +331,11 @@ pub fn live_visits(conn: &Connection, back_ms: i64) -> Result<Vec<LiveVisit>, St
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Where a client was in the last moments before its newest fix.
+/// Where a client was in the last moments before its newest fix. One that was late counts for areas that were rebuilt
+/// with it.
 pub struct TailFix {
+    pub delivery: DeliveryKey,
+    pub is_late: bool,
     pub site: SiteKey,
     pub client: ClientKey,
     pub map: MapKey,
@@ -336,7 +343,7 @@ pub struct TailFix {
     pub position: Position,
 }
 
-/// The fixes, not late, of every client in `of`, from `tail_ms` before its newest on; per client the newest first.
+/// The fixes of every client in `of`, from `tail_ms` before its newest on; per client the newest first.
 pub fn tail_fixes(conn: &Connection, of: &[ClientKey], tail_ms: i64) -> Result<Vec<TailFix>, StoreError> {
     let keys = of.iter().map(|client| client.0.to_string()).collect::<Vec<_>>().join(",");
     // Keys are integers of our own, so they may stand in the text.
@@ -346,9 +353,9 @@ pub fn tail_fixes(conn: &Connection, of: &[ClientKey], tail_ms: i64) -> Result<V
              SELECT site_key, client_key, max(event_at) AS event_at
              FROM store.fixes SEMI JOIN live USING (client_key) WHERE NOT is_late GROUP BY ALL
          )
-         SELECT f.site_key, f.client_key, f.map_key, epoch_ms(f.event_at), f.x_mm, f.y_mm
+         SELECT f.site_key, f.client_key, f.map_key, epoch_ms(f.event_at), f.x_mm, f.y_mm, f.delivery_key, f.is_late
          FROM store.fixes f JOIN newest n USING (site_key, client_key)
-         WHERE NOT f.is_late AND epoch_ms(f.event_at) >= epoch_ms(n.event_at) - {tail_ms}
+         WHERE epoch_ms(f.event_at) >= epoch_ms(n.event_at) - {tail_ms}
          ORDER BY f.site_key, f.client_key, f.event_at DESC"
     );
     rows(conn, &sql, |row| {
@@ -358,8 +365,18 @@ pub fn tail_fixes(conn: &Connection, of: &[ClientKey], tail_ms: i64) -> Result<V
             map: MapKey(row.get(2)?),
             at: EventTime(row.get(3)?),
             position: Position { x_mm: row.get(4)?, y_mm: row.get(5)? },
+            delivery: DeliveryKey(row.get(6)?),
+            is_late: row.get(7)?,
         })
     })
+}
+
+/// The last delivery whose late fixes a rebuild up to the present put in place, for each area that had one.
+pub fn rebuilt_through(conn: &Connection) -> Result<Vec<(AreaKey, DeliveryKey)>, StoreError> {
+    let sql = "SELECT a.area_key, max(r.through_delivery)
+               FROM store.rebuilt_areas a JOIN store.rebuilds r USING (rebuild_key)
+               WHERE a.source = 0 AND r.to_at IS NULL GROUP BY a.area_key";
+    rows(conn, sql, |row| Ok((AreaKey(row.get(0)?), DeliveryKey(row.get(1)?))))
 }
 
 /// The default presence rules, if every server on this file ran with the same.
@@ -373,62 +390,31 @@ pub fn constant_rules(conn: &Connection) -> Result<Option<PresenceRules>, StoreE
     })
 }
 
-/// Zones whose geometry and rules were the same for every fix of their site, ascending.
-pub fn constant_areas(conn: &Connection) -> Result<Vec<AreaKey>, StoreError> {
-    let sql = "WITH begun AS (SELECT site_key, min(received_at) AS at_first FROM store.fixes GROUP BY site_key)
-        SELECT a.area_key
-        FROM store.areas_now n
-        JOIN store.areas a USING (area_key)
-        JOIN store.sites s ON s.site_key = n.site_key
-        LEFT JOIN begun b ON b.site_key = n.site_key
-        WHERE n.kind = 0 AND n.is_mapped AND (b.at_first IS NULL OR (n.valid_from <= b.at_first
-            AND coalesce(a.rules_changed_at <= b.at_first, true) AND coalesce(s.rules_changed_at <= b.at_first, true)))
-        ORDER BY a.area_key";
-    rows(conn, sql, |row| Ok(AreaKey(row.get(0)?)))
-}
-
-/// Every fix that was not late, in the order of commit.
-pub fn each_fix_in_order(
-    conn: &Connection,
-    mut take: impl FnMut(SiteKey, ClientKey, MapKey, EventTime, Position),
-) -> Result<(), StoreError> {
-    let sql = "SELECT site_key, client_key, map_key, epoch_ms(event_at), x_mm, y_mm FROM store.fixes
-               WHERE NOT is_late ORDER BY rowid";
-    each(conn, sql, |row| {
-        let position = Position { x_mm: row.get(4)?, y_mm: row.get(5)? };
-        take(SiteKey(row.get(0)?), ClientKey(row.get(1)?), MapKey(row.get(2)?), EventTime(row.get(3)?), position);
-        Ok(())
-    })
-}
-
-/// A computed visit as stored; `exit` is `None` while it is open.
-pub struct ComputedVisit {
-    pub site: SiteKey,
-    pub client: ClientKey,
-    pub area: AreaKey,
-    pub entered_at: EventTime,
-    pub exit: Option<(EventTime, Ended)>,
-}
-
-/// The computed visits of some areas (ascending), by number.
-pub fn computed_visits(conn: &Connection, of: &[AreaKey]) -> Result<Vec<ComputedVisit>, StoreError> {
-    let sql = "SELECT site_key, client_key, area_key, epoch_ms(entered_at), epoch_ms(exited_at), ended FROM (
-            SELECT visit_key, site_key, client_key, area_key, source, entered_at, exited_at, ended FROM store.visits
-            UNION ALL
-            SELECT visit_key, site_key, client_key, area_key, source, entered_at, NULL, NULL FROM store.open_visits
-        ) WHERE source = 0 ORDER BY visit_key";
-    let found = rows(conn, sql, |row| {
-        let exited_at: Option<i64> = row.get(4)?;
-        let code: Option<u8> = row.get(5)?;
-        Ok(ComputedVisit {
-            site: SiteKey(row.get(0)?),
-            client: ClientKey(row.get(1)?),
-            area: AreaKey(row.get(2)?),
-            entered_at: EventTime(row.get(3)?),
-            exit: exited_at.map(EventTime).zip(code.map(ended)),
-        })
-    })?;
-    Ok(found.into_iter().filter(|visit| of.binary_search(&visit.area).is_ok()).collect())
+/// Zones whose computed visits follow from the stored fixes: geometry and rules were the same for every fix of their
+/// site, or since a rebuild of the whole past. With the last delivery whose late fixes count: 0, or the rebuild's.
+pub fn constant_areas(conn: &Connection) -> Result<Vec<(AreaKey, DeliveryKey)>, StoreError> {
+    let sql = "WITH begun AS (SELECT site_key, min(received_at) AS since FROM store.fixes GROUP BY site_key),
+        rebuilt AS (
+            SELECT a.area_key, arg_max(r, r.rebuild_key) AS last
+            FROM store.rebuilt_areas a JOIN store.rebuilds r USING (rebuild_key) WHERE a.source = 0
+            GROUP BY a.area_key
+        ),
+        based AS (
+            SELECT n.area_key, n.valid_from, a.rules_changed_at AS area_changed_at, s.rules_changed_at AS site_changed_at,
+                r.last IS NOT NULL AND (r.last.from_at IS NOT NULL OR r.last.to_at IS NOT NULL) AS is_patched,
+                coalesce(r.last.ended_at, b.since) AS since, coalesce(r.last.through_delivery, 0) AS through
+            FROM store.areas_now n
+            JOIN store.areas a USING (area_key)
+            JOIN store.sites s ON s.site_key = n.site_key
+            LEFT JOIN begun b ON b.site_key = n.site_key
+            LEFT JOIN rebuilt r ON r.area_key = n.area_key
+            WHERE n.kind = 0 AND n.is_mapped
+        )
+        SELECT area_key, through FROM based
+        WHERE NOT is_patched AND (since IS NULL OR (valid_from <= since
+            AND coalesce(area_changed_at <= since, true) AND coalesce(site_changed_at <= since, true)))
+        ORDER BY area_key";
+    rows(conn, sql, |row| Ok((AreaKey(row.get(0)?), DeliveryKey(row.get(1)?))))
 }
 
 pub(super) fn client_kind(code: u8) -> ClientKind {

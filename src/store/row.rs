@@ -9,6 +9,8 @@ use duckdb::arrow::array::{
 use duckdb::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use duckdb::arrow::record_batch::RecordBatch;
 
+use crate::model::visit;
+
 /// An instant in a row: Unix milliseconds, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub i64);
@@ -129,11 +131,11 @@ rows! {
     MapVersion => "map_versions" {
         map_key: i32, version: i32, valid_from: Instant, valid_to: Option<Instant>, name: Option<String>,
         width_m: Option<f64>, height_m: Option<f64>, ppm: Option<f64>, orientation_deg: Option<f64>,
-        occupancy_limit: Option<i64>,
+        occupancy_limit: Option<i64>, georeference: Option<Json>, collection: Option<Json>,
     }
     MapImage => "map_images" {
         map_key: i32, content_type: String, width_px: Option<i32>, height_px: Option<i32>, uploaded_at: Instant,
-        image: Vec<u8>,
+        image: Vec<u8>, valid_to: Option<Instant>,
     }
     Area => "areas" {
         area_key: i32, kind: u8, area_id: String, site_key: Option<i32>, map_key: Option<i32>,
@@ -142,7 +144,8 @@ rows! {
     }
     AreaVersion => "area_versions" {
         area_key: i32, version: i32, valid_from: Instant, valid_to: Option<Instant>, name: Option<String>,
-        shape: Json, tags: Json, occupancy_limit: Option<i64>, properties: Option<Json>,
+        shape: Json, tags: Json, occupancy_limit: Option<i64>, properties: Option<Json>, map_key: Option<i32>,
+        feature: Option<Json>, feature_units: Option<String>, feature_ppm: Option<f64>,
     }
     AccessPoint => "access_points" {
         ap_id: String, mac: Option<String>, name: Option<String>, map_key: i32, x_m: f64, y_m: f64,
@@ -210,5 +213,39 @@ rows! {
     OpenVisit => "open_visits" {
         visit_key: i64, site_key: i32, map_key: Option<i32>, area_key: i32, area_version: i32, client_key: i32,
         source: u8, entered_at: Instant,
+    }
+}
+
+impl OpenVisit {
+    pub fn of(visit: &visit::Visit) -> OpenVisit {
+        OpenVisit {
+            visit_key: visit.key.0,
+            site_key: column(visit.site.0),
+            map_key: visit.map.map(|map| column(map.0)),
+            area_key: column(visit.area.0),
+            area_version: column(visit.area_version),
+            client_key: column(visit.client.0),
+            source: visit.source as u8,
+            entered_at: Instant(visit.entered_at.0),
+        }
+    }
+}
+
+impl Visit {
+    pub fn ended(visit: &visit::Visit, exit: &visit::Exit) -> Visit {
+        let open = OpenVisit::of(visit);
+        Visit {
+            visit_key: open.visit_key,
+            site_key: open.site_key,
+            map_key: open.map_key,
+            area_key: open.area_key,
+            area_version: open.area_version,
+            client_key: open.client_key,
+            source: open.source,
+            entered_at: open.entered_at,
+            exited_at: Instant(exit.exited_at.0),
+            ended: exit.ended as u8,
+            clock_after: exit.clock_after.map(|at| Instant(at.0)),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use duckdb::Connection;
+use duckdb::{Appender, Connection};
 
 use super::row::{self, Row};
 use super::{Store, StoreError};
@@ -96,6 +96,11 @@ impl Writer {
         })
     }
 
+    /// Asks what is committed.
+    pub fn read<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        question(&self.conn)
+    }
+
     /// Runs `work` in one transaction: all of it is committed, or on an error none.
     pub fn in_transaction<T>(
         &mut self,
@@ -120,7 +125,22 @@ pub fn append<R: Row>(conn: &Connection, rows: &[R]) -> Result<(), StoreError> {
         return Ok(());
     }
     let failed = |source| StoreError::Append { table: R::TABLE, rows: rows.len(), source };
-    let mut appender = conn.appender_to_db(R::TABLE, "store").map_err(failed)?;
+    let appender = conn.appender_to_db(R::TABLE, "store").map_err(failed)?;
+    fill(appender, R::TABLE, rows)
+}
+
+/// Appends rows to a temporary table of the connection that has the columns of theirs.
+pub fn append_temporary<R: Row>(conn: &Connection, table: &'static str, rows: &[R]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let failed = |source| StoreError::Append { table, rows: rows.len(), source };
+    let appender = conn.appender_to_catalog_and_db(table, "temp", "main").map_err(failed)?;
+    fill(appender, table, rows)
+}
+
+fn fill<R: Row>(mut appender: Appender<'_>, table: &'static str, rows: &[R]) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Append { table, rows: rows.len(), source };
     appender.append_record_batch(R::batch(rows)).map_err(failed)?;
     appender.flush().map_err(failed)
 }

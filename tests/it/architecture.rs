@@ -4,19 +4,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A part, what of ours it may import, and what of others' it may not.
-const RULES: [(&str, &[&str], &[&str]); 6] = [
+const RULES: [(&str, &[&str], &[&str]); 7] = [
     ("model", &["model"], &["tokio", "axum", "duckdb", "serde"]),
     ("engine", &["model", "engine"], &["tokio", "axum", "duckdb", "serde", "rand", "chrono"]),
     ("floorplan", &["model", "floorplan"], &["tokio", "axum", "duckdb"]),
     ("store", &["model", "store"], &["tokio", "axum"]),
     ("pipeline", &["model", "engine", "store", "pipeline", "clock", "telemetry"], &["axum", "duckdb"]),
+    ("rebuild", &["model", "engine", "store", "pipeline", "rebuild", "clock"], &["axum", "duckdb"]),
     ("receiver", &["model", "pipeline", "receiver", "clock", "telemetry", "problem"], &["duckdb"]),
 ];
 
 /// What the query API may import; it asks the store and hands changes to the pipeline.
 const API: (&str, &[&str], &[&str]) = (
     "api",
-    &["model", "store", "pipeline", "floorplan", "receiver", "clock", "telemetry", "problem", "config", "api"],
+    &[
+        "model",
+        "store",
+        "pipeline",
+        "rebuild",
+        "floorplan",
+        "receiver",
+        "clock",
+        "telemetry",
+        "problem",
+        "config",
+        "api",
+    ],
     &["duckdb"],
 );
 

@@ -6,6 +6,7 @@ mod harness;
 mod maps;
 mod metrics;
 mod openapi;
+mod rebuild;
 mod receiver;
 mod replay;
 mod restart;

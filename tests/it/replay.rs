@@ -4,7 +4,7 @@ use std::path::Path;
 
 use footfall::check;
 use footfall::cli::Replay;
-use footfall::pipeline::recount;
+use footfall::rebuild::recount;
 use footfall::replay;
 use footfall::store::{Store, StoreOptions};
 use reqwest::{Method, StatusCode};

@@ -1,0 +1,45 @@
+//! `GET /v1/unmapped`: what events named but nobody uploaded.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::dto::{Unmapped, UnmappedArea, UnmappedMap};
+use super::params::{MapParams, Query, settled};
+use super::{Api, Fallible};
+use crate::model::time::rfc3339;
+use crate::problem::Problem;
+use crate::store::queries;
+
+/// Maps and areas that events named but nobody uploaded, the most named first: what to import next.
+#[utoipa::path(get, path = "/v1/unmapped", tag = "places", params(MapParams),
+    responses((status = 200, body = Unmapped), (status = 400, body = Problem)))]
+pub async fn list(State(api): State<Api>, Query(params): Query<MapParams>) -> Fallible<Json<Unmapped>> {
+    let site = params.site.as_deref().map(settled);
+    let rows = api.read(move |conn| queries::unmapped(conn, site.as_deref())).await?;
+    let mut found = Unmapped { maps: Vec::new(), areas: Vec::new() };
+    for row in rows {
+        let (first_event_at, last_event_at) = (row.first_ms.map(rfc3339), row.last_ms.map(rfc3339));
+        match row.area_kind {
+            None => found.maps.push(UnmappedMap {
+                map_id: row.id,
+                site_id: row.site_id,
+                events: row.events,
+                fixes: row.fixes,
+                clients: row.clients,
+                first_event_at,
+                last_event_at,
+            }),
+            Some(kind) => found.areas.push(UnmappedArea {
+                area_id: row.id,
+                kind: kind.name(),
+                site_id: row.site_id,
+                map_id: row.map_id,
+                events: row.events,
+                clients: row.clients,
+                first_event_at,
+                last_event_at,
+            }),
+        }
+    }
+    Ok(Json(found))
+}
