@@ -45,6 +45,8 @@ fn plan(reader: &mut Reader, id: &MapId, document: &Object) -> MapPlan {
         ppm: frame.ppm,
         orientation_deg: reader.number(document, "orientation_deg").or_else(|| reader.number(document, "orientation")),
         occupancy_limit: reader.count(document, "occupancy_limit"),
+        georeference: None,
+        collection_json: None,
         areas,
         access_points,
     }

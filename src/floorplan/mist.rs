@@ -76,7 +76,7 @@ pub fn labelled(reader: &mut Reader, object: &Object, id: Option<AreaId>, shape:
     let name = reader.text(object, "name");
     let tags = reader.texts(object, "tags");
     let occupancy_limit = reader.count(object, "occupancy_limit");
-    Some(AreaPlan { id: id?, name, shape: shape?, tags, occupancy_limit, properties_json: None })
+    Some(AreaPlan { id: id?, name, shape: shape?, tags, occupancy_limit, properties_json: None, drawn: None })
 }
 
 /// `vertices_m` in metres where present, else `vertices` in pixels. The last corner joins the first.

@@ -6,6 +6,7 @@
 
 mod geojson;
 pub mod image;
+mod import;
 mod map_document;
 mod mist;
 #[cfg(test)]
@@ -14,12 +15,17 @@ mod reader;
 mod svg;
 
 pub use geojson::{read_zones, write_zones};
+pub use import::{
+    Import, ImportOptions, KnownMap, MapImage, Note, PlacedAccessPoint, PlacedArea, SitePlan, SourceFile, UnitsName,
+};
 pub use map_document::read_map;
 pub use mist::{read_access_point, read_area};
 
 /// One fault of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// The file of an upload of several; none where the document has no name.
+    pub file: Option<String>,
     /// Where, such as `zones.features[3] "Cafe"`; a member of the document itself by its name, such as `width_m`.
     pub feature: String,
     /// What is wrong there, and what would be right.

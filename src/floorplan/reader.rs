@@ -71,7 +71,7 @@ impl Reader {
             _ => {
                 if self.untold > 0 {
                     let reason = format!("{} more faults are not told", self.untold);
-                    self.problems.push(Problem { feature: "document".into(), reason });
+                    self.problems.push(Problem { file: None, feature: "document".into(), reason });
                 }
                 Err(self.problems)
             }
@@ -82,7 +82,7 @@ impl Reader {
         if self.problems.len() == PROBLEMS_MAX {
             self.untold += 1;
         } else {
-            self.problems.push(Problem { feature: place.into(), reason: reason.into() });
+            self.problems.push(Problem { file: None, feature: place.into(), reason: reason.into() });
         }
     }
 

@@ -102,8 +102,47 @@ pub struct MapPlan {
     pub orientation_deg: Option<f64>,
     /// Clients allowed on the map at once.
     pub occupancy_limit: Option<i64>,
+    pub georeference: Option<Georeference>,
+    /// The members of the GeoJSON FeatureCollection it came from, but for the features, as they came.
+    pub collection_json: Option<String>,
     pub areas: Vec<AreaPlan>,
     pub access_points: Vec<AccessPoint>,
+}
+
+/// Where a map lies on Earth: places that are known in both frames, two or more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Georeference {
+    pub control_points: Vec<ControlPoint>,
+}
+
+/// One place in WGS84 degrees and in a map's metres.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ControlPoint {
+    pub lon_deg: f64,
+    pub lat_deg: f64,
+    pub x_m: f64,
+    pub y_m: f64,
+}
+
+/// What the coordinates of a GeoJSON document are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Units {
+    /// Of the map: x right, y down from the top left.
+    Metres,
+    /// Of the map's image, at so many per metre.
+    Pixels { ppm: f64 },
+    /// Longitude and latitude in degrees.
+    Wgs84,
+}
+
+impl Units {
+    pub fn name(self) -> &'static str {
+        match self {
+            Units::Metres => "metres",
+            Units::Pixels { .. } => "pixels",
+            Units::Wgs84 => "wgs84",
+        }
+    }
 }
 
 /// An area as it was uploaded.
@@ -115,8 +154,16 @@ pub struct AreaPlan {
     pub tags: Vec<String>,
     /// Clients allowed in the area at once.
     pub occupancy_limit: Option<i64>,
-    /// GeoJSON properties as they came, kept so that they can be given back.
+    /// GeoJSON properties as they came.
     pub properties_json: Option<String>,
+    pub drawn: Option<Drawn>,
+}
+
+/// The GeoJSON feature an area came from, whole, so that it can be given back as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    pub units: Units,
+    pub feature_json: String,
 }
 
 /// Where an area is.
