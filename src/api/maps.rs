@@ -15,7 +15,7 @@ use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
 use crate::model::ids::{AreaKind, MapId};
 use crate::model::time::rfc3339;
-use crate::pipeline::Change;
+use crate::pipeline::{Change, Extent};
 use crate::problem::Problem;
 use crate::store::queries::{self, MapRow, Scope};
 
@@ -53,7 +53,8 @@ pub async fn put(
     let complete = lists.into_iter().filter(|(list, _)| document.get(list).is_some()).map(|(_, kind)| kind).collect();
     let is_aps_complete = document.get("access_points").is_some() || document.get("devices").is_some();
     let before_ms = api.clock.now().0;
-    api.pipeline.change(Change::Map { plan, complete, is_aps_complete }).await?;
+    let extent = Extent { keeps_attributes: false, complete, is_aps_complete };
+    api.pipeline.change(Change::Map { plan, extent }).await?;
     let mut answer = read(&api, settled(&id)).await?;
     let before = rfc3339(before_ms);
     let is_new_zone = |area: &Area| area.kind == "zone" && area.valid_from.as_ref().is_some_and(|from| *from >= before);

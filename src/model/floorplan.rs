@@ -116,7 +116,7 @@ pub struct Georeference {
 }
 
 /// One place in WGS84 degrees and in a map's metres.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ControlPoint {
     pub lon_deg: f64,
     pub lat_deg: f64,

@@ -1,11 +1,14 @@
-//! Changes of sites, maps and areas: one transaction each, through the one writer.
+//! Changes of sites, maps and areas: one transaction for all of an upload, through the one writer.
+
+use rustc_hash::FxHashSet;
 
 use super::directory::Directory;
-use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan, Shape};
-use crate::model::ids::{AreaId, AreaKind, MapId, MapKey, SiteId, SiteKey};
+use super::places::Places;
+use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan, Shape, Units};
+use crate::model::ids::{AreaId, AreaKey, AreaKind, MapId, MapKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
-use crate::store::places::{self, AreaRecord, MapRecord, SiteRecord};
+use crate::store::places::{self, AreaPut, AreaRecord, Effect, FeatureRecord, MapRecord, SiteRecord};
 use crate::store::restore::RuleSettings;
 use crate::store::row::{self, Instant, column};
 use crate::store::writer::{Drain, Writer, append};
@@ -15,18 +18,25 @@ use crate::store::{ReadConnection, StoreError};
 #[derive(Debug)]
 pub enum Change {
     Site(SiteRecord),
+    /// What an import knows of a site; the rest stays.
+    SiteName {
+        id: SiteId,
+        name: Option<String>,
+        time_zone: Option<String>,
+    },
     Map {
         plan: MapPlan,
-        /// Kinds of area of which the plan tells all: those of the map that it leaves out are ended.
-        complete: Vec<AreaKind>,
-        /// Whether the plan tells all access points of the map.
-        is_aps_complete: bool,
+        extent: Extent,
     },
     Area {
         site: Option<SiteId>,
         map: Option<MapId>,
         plan: AreaPlan,
         settings: Option<AreaSettings>,
+    },
+    AccessPoint {
+        map: MapId,
+        access_point: AccessPoint,
     },
     Image {
         map: MapId,
@@ -37,6 +47,27 @@ pub enum Change {
     },
     EndMap(MapId),
     EndArea(AreaId),
+}
+
+/// Of how much of a map a plan tells all.
+#[derive(Clone, Debug, Default)]
+pub struct Extent {
+    /// Whether an attribute that the plan leaves out stays as it is.
+    pub keeps_attributes: bool,
+    /// Kinds of area: those of the map that the plan leaves out are ended.
+    pub complete: Vec<AreaKind>,
+    /// Whether access points that the plan leaves out are taken away.
+    pub is_aps_complete: bool,
+}
+
+/// What a change did to one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub what: &'static str,
+    pub id: String,
+    pub name: Option<String>,
+    pub map: Option<MapId>,
+    pub effect: Effect,
 }
 
 /// An area's own settings, whole.
@@ -58,21 +89,35 @@ pub enum ChangeError {
     Store(#[from] StoreError),
 }
 
-/// Commits a change. On an error nothing of it is kept in the file; the directory may hold keys given in vain.
+/// Commits changes, all or none, in their order. A rehearsal says what they would do, and does nothing.
 pub fn apply(
-    change: Change,
+    changes: Vec<Change>,
+    is_rehearsal: bool,
     writer: &mut Writer,
-    directory: &mut Directory,
     now: ReceivedAt,
-) -> Result<(), ChangeError> {
-    let mut maker = Maker { directory, drain: Drain::default(), now };
-    match &change {
-        Change::EndMap(id) if !maker.directory.is_known_map(id) => return Err(unknown("map", id)),
-        Change::Image { map, .. } if !maker.directory.is_known_map(map) => return Err(unknown("map", map)),
-        Change::EndArea(id) if !maker.directory.is_known_area(id) => return Err(unknown(id.kind.name(), &id.id)),
-        _ => {}
+) -> Result<Vec<Outcome>, ChangeError> {
+    // Ids that turn out to be given in vain must not stay in the dictionary that deliveries use.
+    let mut directory = Directory::default();
+    writer.read(Places::read)?.enter_in(&mut directory);
+    check(&changes, &directory)?;
+    let mut maker = Maker { directory, drain: Drain::default(), now, outcomes: Vec::new() };
+    let work = |conn: &ReadConnection| changes.into_iter().try_for_each(|change| maker.make(conn, change));
+    if is_rehearsal { writer.rehearse(work) } else { writer.in_transaction(work) }?;
+    Ok(maker.outcomes)
+}
+
+/// What is ended, or given an image, must be there, or be a map of the same upload.
+fn check(changes: &[Change], directory: &Directory) -> Result<(), ChangeError> {
+    let comes = |id: &MapId| changes.iter().any(|change| matches!(change, Change::Map { plan, .. } if plan.id == *id));
+    for change in changes {
+        match change {
+            Change::EndMap(id) | Change::Image { map: id, .. } if !directory.is_known_map(id) && !comes(id) => {
+                return Err(unknown("map", id));
+            }
+            Change::EndArea(id) if !directory.is_known_area(id) => return Err(unknown(id.kind.name(), &id.id)),
+            _ => {}
+        }
     }
-    writer.in_transaction(|conn| maker.make(conn, change))?;
     Ok(())
 }
 
@@ -80,100 +125,142 @@ fn unknown(what: &'static str, id: &dyn std::fmt::Display) -> ChangeError {
     ChangeError::Unknown { what, id: id.to_string() }
 }
 
-struct Maker<'a> {
-    directory: &'a mut Directory,
+struct Maker {
+    directory: Directory,
     drain: Drain,
     now: ReceivedAt,
+    outcomes: Vec<Outcome>,
 }
 
-impl Maker<'_> {
+impl Maker {
     fn make(&mut self, conn: &ReadConnection, change: Change) -> Result<(), StoreError> {
         match change {
             Change::Site(record) => {
-                let key = self.directory.site(&record.id, self.now, &mut self.drain);
+                let key = self.site_key(&record.id);
                 self.write_new_keys(conn)?;
                 places::put_site(conn, key, &record, self.now)
             }
-            Change::Map { plan, complete, is_aps_complete } => self.map(conn, plan, &complete, is_aps_complete),
-            Change::Area { site, map, plan, settings } => {
-                let site = site.map(|id| self.directory.site(&id, self.now, &mut self.drain));
-                let map = map.map(|id| self.directory.map(&id, site, self.now, &mut self.drain).0);
-                let key = self.directory.area(&plan.id, site, map, self.now, &mut self.drain).key;
+            Change::SiteName { id, name, time_zone } => {
+                let key = self.site_key(&id);
                 self.write_new_keys(conn)?;
-                places::put_area(conn, key, site, map, &area_record(&plan), self.now)?;
+                let effect = places::name_site(conn, key, name.as_deref(), time_zone.as_deref())?;
+                self.tell("site", id.to_string(), name, None, effect);
+                Ok(())
+            }
+            Change::Map { plan, extent } => self.map(conn, plan, &extent),
+            Change::Area { site, map, plan, settings } => {
+                let site = site.map(|id| self.site_key(&id));
+                let map_key = map.as_ref().map(|id| self.map_key(id, site));
+                let put = self.area_put(&plan, site, map_key);
+                self.write_new_keys(conn)?;
+                let key = put.key;
+                for effect in places::put_areas(conn, &[put], self.now)? {
+                    self.tell_of_area(&plan, map.as_ref(), effect);
+                }
                 match settings {
                     Some(settings) => places::put_area_settings(conn, key, settings.rules, settings.source, self.now),
                     None => Ok(()),
                 }
             }
+            Change::AccessPoint { map, access_point } => {
+                let key = self.map_key(&map, None);
+                self.write_new_keys(conn)?;
+                self.access_points(conn, &map, key, &[access_point], false)
+            }
             Change::Image { map, content_type, width_px, height_px, bytes } => {
-                let key = self.directory.map(&map, None, self.now, &mut self.drain).0;
+                let key = self.map_key(&map, None);
                 let pixels = |px: Option<u32>| px.and_then(|px| i32::try_from(px).ok());
-                places::put_image(
-                    conn,
-                    row::MapImage {
-                        map_key: column(key.0),
-                        content_type: content_type.into(),
-                        width_px: pixels(width_px),
-                        height_px: pixels(height_px),
-                        uploaded_at: Instant(self.now.0),
-                        image: bytes,
-                        valid_to: None,
-                    },
-                )
+                let image = row::MapImage {
+                    map_key: column(key.0),
+                    content_type: content_type.into(),
+                    width_px: pixels(width_px),
+                    height_px: pixels(height_px),
+                    uploaded_at: Instant(self.now.0),
+                    image: bytes,
+                    valid_to: None,
+                };
+                let effect = places::put_image(conn, image)?;
+                self.tell("image", map.to_string(), None, Some(&map), effect);
+                Ok(())
             }
             Change::EndMap(id) => {
-                let key = self.directory.map(&id, None, self.now, &mut self.drain).0;
+                let key = self.map_key(&id, None);
                 places::end_map(conn, key, self.now)
             }
             Change::EndArea(id) => {
                 let key = self.directory.area(&id, None, None, self.now, &mut self.drain).key;
-                places::end_area(conn, key, self.now)
+                places::end_areas(conn, &[key], self.now)
             }
         }
     }
 
-    fn map(
-        &mut self,
-        conn: &ReadConnection,
-        plan: MapPlan,
-        complete: &[AreaKind],
-        is_aps_complete: bool,
-    ) -> Result<(), StoreError> {
-        let site = plan.site.as_ref().map(|id| self.directory.site(id, self.now, &mut self.drain));
-        let map = self.directory.map(&plan.id, site, self.now, &mut self.drain).0;
-        let areas: Vec<_> = plan.areas.iter().map(|area| (self.area_key(area, site, map), area)).collect();
+    fn map(&mut self, conn: &ReadConnection, plan: MapPlan, extent: &Extent) -> Result<(), StoreError> {
+        let site = plan.site.as_ref().map(|id| self.site_key(id));
+        let key = self.map_key(&plan.id, site);
+        let puts: Vec<_> = plan.areas.iter().map(|area| self.area_put(area, site, map_of(area, key))).collect();
         self.write_new_keys(conn)?;
-        let record = MapRecord {
-            name: plan.name.clone(),
-            width_m: plan.width_m,
-            height_m: plan.height_m,
-            ppm: plan.ppm,
-            orientation_deg: plan.orientation_deg,
-            occupancy_limit: plan.occupancy_limit,
-            georeference_json: None,
-            collection_json: None,
-        };
-        places::put_map(conn, map, site, &record, self.now)?;
-        for (key, area) in &areas {
-            places::put_area(conn, *key, site, map_of(area, map), &area_record(area), self.now)?;
+        let mut record = map_record(&plan);
+        if extent.keeps_attributes
+            && let Some(now) = places::map_now(conn, key)?
+        {
+            record = record.or(now);
         }
-        for kind in complete {
-            for key in places::areas_on_map(conn, map, *kind as u8)? {
-                if !areas.iter().any(|(kept, _)| *kept == key) {
-                    places::end_area(conn, key, self.now)?;
-                }
+        let effect = places::put_map(conn, key, site, &record, self.now)?;
+        self.tell("map", plan.id.to_string(), record.name, None, effect);
+        for (effect, area) in places::put_areas(conn, &puts, self.now)?.into_iter().zip(&plan.areas) {
+            self.tell_of_area(area, Some(&plan.id), effect);
+        }
+        let kept: FxHashSet<AreaKey> = puts.iter().map(|put| put.key).collect();
+        for kind in &extent.complete {
+            let mut left = places::areas_on_map(conn, key, *kind)?;
+            left.retain(|(key, ..)| !kept.contains(key));
+            let keys: Vec<AreaKey> = left.iter().map(|(key, ..)| *key).collect();
+            places::end_areas(conn, &keys, self.now)?;
+            for (_, id, name) in left {
+                self.tell(kind.name(), id, name, Some(&plan.id), Effect::Ended);
             }
         }
-        if is_aps_complete {
-            let rows: Vec<_> = plan.access_points.iter().map(|ap| access_point_row(ap, map)).collect();
-            places::put_access_points(conn, map, &rows)?;
+        self.access_points(conn, &plan.id, key, &plan.access_points, extent.is_aps_complete)
+    }
+
+    fn access_points(
+        &mut self,
+        conn: &ReadConnection,
+        map: &MapId,
+        key: MapKey,
+        access_points: &[AccessPoint],
+        is_complete: bool,
+    ) -> Result<(), StoreError> {
+        if access_points.is_empty() && !is_complete {
+            return Ok(());
+        }
+        let rows: Vec<_> = access_points.iter().map(|ap| access_point_row(ap, key)).collect();
+        let effects = places::put_access_points(conn, key, &rows, is_complete)?;
+        for (ap, effect) in rows.into_iter().zip(effects) {
+            self.tell("access_point", ap.ap_id, ap.name, Some(map), effect);
         }
         Ok(())
     }
 
-    fn area_key(&mut self, area: &AreaPlan, site: Option<SiteKey>, map: MapKey) -> crate::model::ids::AreaKey {
-        self.directory.area(&area.id, site, map_of(area, map), self.now, &mut self.drain).key
+    fn site_key(&mut self, id: &SiteId) -> SiteKey {
+        self.directory.site(id, self.now, &mut self.drain)
+    }
+
+    fn map_key(&mut self, id: &MapId, site: Option<SiteKey>) -> MapKey {
+        self.directory.map(id, site, self.now, &mut self.drain).0
+    }
+
+    fn area_put(&mut self, plan: &AreaPlan, site: Option<SiteKey>, map: Option<MapKey>) -> AreaPut {
+        let key = self.directory.area(&plan.id, site, map, self.now, &mut self.drain).key;
+        AreaPut { key, site, map, record: area_record(plan) }
+    }
+
+    fn tell_of_area(&mut self, plan: &AreaPlan, map: Option<&MapId>, effect: Effect) {
+        self.tell(plan.id.kind.name(), plan.id.id.to_string(), plan.name.clone(), map, effect);
+    }
+
+    fn tell(&mut self, what: &'static str, id: String, name: Option<String>, map: Option<&MapId>, effect: Effect) {
+        self.outcomes.push(Outcome { what, id, name, map: map.cloned(), effect });
     }
 
     /// Rows of ids met for the first time, before what refers to them.
@@ -181,6 +268,19 @@ impl Maker<'_> {
         append(conn, &std::mem::take(&mut self.drain.sites))?;
         append(conn, &std::mem::take(&mut self.drain.maps))?;
         append(conn, &std::mem::take(&mut self.drain.areas))
+    }
+}
+
+fn map_record(plan: &MapPlan) -> MapRecord {
+    MapRecord {
+        name: plan.name.clone(),
+        width_m: plan.width_m,
+        height_m: plan.height_m,
+        ppm: plan.ppm,
+        orientation_deg: plan.orientation_deg,
+        occupancy_limit: plan.occupancy_limit,
+        georeference_json: plan.georeference.as_ref().map(places::georeference_json),
+        collection_json: plan.collection_json.clone(),
     }
 }
 
@@ -211,7 +311,14 @@ fn area_record(plan: &AreaPlan) -> AreaRecord {
         tags_json: serde_json::json!(plan.tags).to_string(),
         occupancy_limit: plan.occupancy_limit,
         properties_json: plan.properties_json.clone(),
-        feature: None,
+        feature: plan.drawn.as_ref().map(|drawn| FeatureRecord {
+            json: drawn.feature_json.clone(),
+            units: drawn.units.name().into(),
+            ppm: match drawn.units {
+                Units::Pixels { ppm } => Some(ppm),
+                Units::Metres | Units::Wgs84 => None,
+            },
+        }),
     }
 }
 

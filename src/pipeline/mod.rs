@@ -19,7 +19,7 @@ use std::time::Duration;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-pub use change::{AreaSettings, Change, ChangeError};
+pub use change::{AreaSettings, Change, ChangeError, Extent, Outcome};
 pub use intake::Receipt;
 pub use places::{Defaults, Places};
 
@@ -57,7 +57,7 @@ pub enum Refused {
 
 enum Job {
     Deliver(Box<Waiting>),
-    Change { change: Box<Change>, done: oneshot::Sender<Result<(), ChangeError>> },
+    Change { changes: Vec<Change>, is_rehearsal: bool, done: oneshot::Sender<Result<Vec<Outcome>, ChangeError>> },
     Tick { done: Option<oneshot::Sender<()>> },
     Exclusive(Exclusive),
 }
@@ -138,8 +138,13 @@ impl Handle {
 
     /// Makes a change of sites, maps or areas, and waits for its commit.
     pub async fn change(&self, change: Change) -> Result<(), ChangeError> {
+        self.change_all(vec![change], false).await.map(|_| ())
+    }
+
+    /// Makes changes, all or none, and says what each did; a rehearsal only says what they would do.
+    pub async fn change_all(&self, changes: Vec<Change>, is_rehearsal: bool) -> Result<Vec<Outcome>, ChangeError> {
         let (done, answer) = oneshot::channel();
-        let job = Job::Change { change: Box::new(change), done };
+        let job = Job::Change { changes, is_rehearsal, done };
         self.jobs.send(job).await.map_err(|_| ChangeError::Stopped)?;
         answer.await.unwrap_or(Err(ChangeError::Stopped))
     }
@@ -280,8 +285,8 @@ impl Pipeline {
                     }
                     self.deliver(waiting, events);
                 }
-                Job::Change { change, done } => {
-                    let _ = done.send(self.change(*change));
+                Job::Change { changes, is_rehearsal, done } => {
+                    let _ = done.send(self.change(changes, is_rehearsal));
                 }
                 Job::Exclusive(work) => {
                     let Loaded { engine, open_visits, .. } = &mut self.loaded;
@@ -406,27 +411,19 @@ impl Pipeline {
         }
     }
 
-    fn change(&mut self, change: Change) -> Result<(), ChangeError> {
-        let now = self.clock.now();
-        let changed = change::apply(change, &mut self.writer, &mut self.loaded.directory, now);
-        let places = match changed {
-            Ok(()) => self.store.read(Places::read).map_err(ChangeError::from),
-            Err(error) => Err(error),
-        };
-        match places {
-            Ok(places) => {
-                places.enter_in(&mut self.loaded.directory);
-                self.loaded.unbound = places.give_to(&mut self.loaded.engine, &self.defaults);
-                Ok(())
-            }
-            Err(error) => {
-                // Keys given in vain are forgotten again, and what was committed is taken in.
-                if matches!(error, ChangeError::Store(_)) {
-                    self.reload();
+    fn change(&mut self, changes: Vec<Change>, is_rehearsal: bool) -> Result<Vec<Outcome>, ChangeError> {
+        let outcomes = change::apply(changes, is_rehearsal, &mut self.writer, self.clock.now())?;
+        if !is_rehearsal {
+            match self.store.read(Places::read) {
+                Ok(places) => {
+                    places.enter_in(&mut self.loaded.directory);
+                    self.loaded.unbound = places.give_to(&mut self.loaded.engine, &self.defaults);
                 }
-                Err(error)
+                // What was committed is taken in with all the rest.
+                Err(_) => self.reload(),
             }
         }
+        Ok(outcomes)
     }
 
     fn count(&self, topic: &str, receipt: &Receipt) {

@@ -3,12 +3,14 @@
 //! Each function runs inside the caller's transaction and does nothing when nothing changes.
 
 use duckdb::{Connection, OptionalExt, params};
+use rustc_hash::FxHashMap;
 
 use super::StoreError;
 use super::restore::RuleSettings;
 use super::row::{self, Instant, Json, column};
 use super::writer::append;
-use crate::model::ids::{AreaKey, MapKey, SiteId, SiteKey};
+use crate::model::floorplan::{ControlPoint, Georeference};
+use crate::model::ids::{AreaKey, AreaKind, MapKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
 
@@ -22,6 +24,55 @@ pub struct SiteRecord {
     pub dwell_bands_json: Option<String>,
 }
 
+/// What an upload did to one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    New,
+    Changed,
+    Unchanged,
+    /// It is no longer valid; its history stays.
+    Ended,
+}
+
+impl Effect {
+    pub fn name(self) -> &'static str {
+        match self {
+            Effect::New => "new",
+            Effect::Changed => "changed",
+            Effect::Unchanged => "unchanged",
+            Effect::Ended => "ended",
+        }
+    }
+
+    fn of<T: PartialEq>(before: Option<T>, after: &T) -> Effect {
+        match before {
+            None => Effect::New,
+            Some(before) if before == *after => Effect::Unchanged,
+            Some(_) => Effect::Changed,
+        }
+    }
+}
+
+/// Names a site and sets its time zone; what is not given stays. A site is new when it had neither name nor zone.
+pub fn name_site(
+    conn: &Connection,
+    key: SiteKey,
+    name: Option<&str>,
+    time_zone: Option<&str>,
+) -> Result<Effect, StoreError> {
+    let sql = "SELECT name, time_zone FROM store.sites WHERE site_key = ?";
+    let before: (Option<String>, String) = conn.query_row(sql, params![key.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let is_new = before.0.is_none() && before.1 == "UTC";
+    let after = (name.map(str::to_owned).or(before.0.clone()), time_zone.unwrap_or(&before.1).to_owned());
+    let effect = Effect::of((!is_new).then_some(before), &after);
+    if effect != Effect::Unchanged {
+        let sql = "UPDATE store.sites SET name = ?, time_zone = ? WHERE site_key = ?";
+        conn.execute(sql, params![after.0, after.1, key.0])?;
+    }
+    Ok(effect)
+}
+
+/// Sets all of a site.
 pub fn put_site(conn: &Connection, key: SiteKey, record: &SiteRecord, now: ReceivedAt) -> Result<(), StoreError> {
     conn.execute(
         "UPDATE store.sites SET name = ?, time_zone = ?, dwell_bands = ? WHERE site_key = ?",
@@ -65,37 +116,81 @@ pub struct MapRecord {
     pub collection_json: Option<String>,
 }
 
+impl MapRecord {
+    /// What is not said here is taken from `other`.
+    pub fn or(self, other: MapRecord) -> MapRecord {
+        MapRecord {
+            name: self.name.or(other.name),
+            width_m: self.width_m.or(other.width_m),
+            height_m: self.height_m.or(other.height_m),
+            ppm: self.ppm.or(other.ppm),
+            orientation_deg: self.orientation_deg.or(other.orientation_deg),
+            occupancy_limit: self.occupancy_limit.or(other.occupancy_limit),
+            georeference_json: self.georeference_json.or(other.georeference_json),
+            collection_json: self.collection_json.or(other.collection_json),
+        }
+    }
+}
+
+/// A control point as its column holds it.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StoredPoint {
+    lon_deg: f64,
+    lat_deg: f64,
+    x_m: f64,
+    y_m: f64,
+}
+
+pub fn georeference_json(georeference: &Georeference) -> String {
+    let points = georeference.control_points.iter();
+    let stored: Vec<_> =
+        points.map(|&ControlPoint { lon_deg, lat_deg, x_m, y_m }| StoredPoint { lon_deg, lat_deg, x_m, y_m }).collect();
+    serde_json::json!(stored).to_string()
+}
+
+pub fn georeference(json: &str) -> Result<Georeference, StoreError> {
+    let stored: Vec<StoredPoint> = serde_json::from_str(json)
+        .map_err(|error| StoreError::Corrupt { what: "georeference", problem: error.to_string() })?;
+    let points = stored.into_iter();
+    let control_points =
+        points.map(|StoredPoint { lon_deg, lat_deg, x_m, y_m }| ControlPoint { lon_deg, lat_deg, x_m, y_m }).collect();
+    Ok(Georeference { control_points })
+}
+
+/// A map as it is valid now.
+pub fn map_now(conn: &Connection, key: MapKey) -> Result<Option<MapRecord>, StoreError> {
+    let sql = "SELECT name, width_m, height_m, ppm, orientation_deg, occupancy_limit, georeference, collection
+               FROM store.map_versions WHERE map_key = ? AND valid_to IS NULL";
+    let found = conn.query_row(sql, params![key.0], |row| {
+        Ok(MapRecord {
+            name: row.get(0)?,
+            width_m: row.get(1)?,
+            height_m: row.get(2)?,
+            ppm: row.get(3)?,
+            orientation_deg: row.get(4)?,
+            occupancy_limit: row.get(5)?,
+            georeference_json: row.get(6)?,
+            collection_json: row.get(7)?,
+        })
+    });
+    Ok(found.optional()?)
+}
+
 pub fn put_map(
     conn: &Connection,
     key: MapKey,
     site: Option<SiteKey>,
     record: &MapRecord,
     now: ReceivedAt,
-) -> Result<(), StoreError> {
+) -> Result<Effect, StoreError> {
+    let mut has_moved = false;
     if let Some(site) = site {
-        conn.execute("UPDATE store.maps SET site_key = ? WHERE map_key = ?", params![site.0, key.0])?;
+        let sql = "UPDATE store.maps SET site_key = $1 WHERE map_key = $2 AND site_key IS DISTINCT FROM $1";
+        has_moved = conn.execute(sql, params![site.0, key.0])? > 0;
     }
-    let current = conn
-        .query_row(
-            "SELECT name, width_m, height_m, ppm, orientation_deg, occupancy_limit, georeference, collection
-             FROM store.map_versions WHERE map_key = ? AND valid_to IS NULL",
-            params![key.0],
-            |row| {
-                Ok(MapRecord {
-                    name: row.get(0)?,
-                    width_m: row.get(1)?,
-                    height_m: row.get(2)?,
-                    ppm: row.get(3)?,
-                    orientation_deg: row.get(4)?,
-                    occupancy_limit: row.get(5)?,
-                    georeference_json: row.get(6)?,
-                    collection_json: row.get(7)?,
-                })
-            },
-        )
-        .optional()?;
-    if current.as_ref() == Some(record) {
-        return Ok(());
+    let effect = Effect::of(map_now(conn, key)?, record);
+    if effect == Effect::Unchanged {
+        return Ok(if has_moved { Effect::Changed } else { Effect::Unchanged });
     }
     let version = next_version(conn, "map_versions", "map_key", key.0, now)?;
     append(
@@ -114,7 +209,8 @@ pub fn put_map(
             georeference: record.georeference_json.clone().map(Json),
             collection: record.collection_json.clone().map(Json),
         }],
-    )
+    )?;
+    Ok(effect)
 }
 
 /// An area as it is stored: its shape, tags, properties and feature are JSON.
@@ -136,60 +232,125 @@ pub struct FeatureRecord {
     pub ppm: Option<f64>,
 }
 
-pub fn put_area(
-    conn: &Connection,
+/// An area on its way into the file.
+#[derive(Clone, Debug)]
+pub struct AreaPut {
+    pub key: AreaKey,
+    /// `None` here and in `map` leaves what is known.
+    pub site: Option<SiteKey>,
+    pub map: Option<MapKey>,
+    pub record: AreaRecord,
+}
+
+/// What is stored of an area that is to be put.
+struct AreaNow {
+    site: Option<u32>,
+    map: Option<u32>,
+    /// Its versions so far, valid or not.
+    versions: i32,
+    /// What is valid, and the map that it says.
+    valid: Option<(AreaRecord, Option<u32>)>,
+}
+
+/// Puts areas in the place of what was valid of them; what is the same stays. The effects stand in the order of `areas`.
+///
+/// Costs a few statements, however many areas.
+pub fn put_areas(conn: &Connection, areas: &[AreaPut], now: ReceivedAt) -> Result<Vec<Effect>, StoreError> {
+    let before = areas_now(conn, areas.iter().map(|area| area.key))?;
+    let (mut effects, mut ended, mut rows) = (Vec::with_capacity(areas.len()), Vec::new(), Vec::new());
+    for AreaPut { key, site, map, record } in areas {
+        let before = before.get(key).ok_or_else(|| StoreError::Corrupt {
+            what: "areas",
+            problem: format!("area {} has a key but no row", key.0),
+        })?;
+        let (site, map) = (site.map(|site| site.0), map.map(|map| map.0));
+        let has_moved = (site.is_some() && site != before.site) || (map.is_some() && map != before.map);
+        if has_moved {
+            let sql = "UPDATE store.areas SET site_key = coalesce(?, site_key), map_key = coalesce(?, map_key)
+                       WHERE area_key = ?";
+            conn.execute(sql, params![site, map, key.0])?;
+        }
+        let is_same = |(valid, on): &(AreaRecord, Option<u32>)| valid == record && (map.is_none() || map == *on);
+        let effect = match &before.valid {
+            Some(valid) if is_same(valid) && has_moved => Effect::Changed,
+            Some(valid) if is_same(valid) => Effect::Unchanged,
+            valid => {
+                ended.extend(valid.is_some().then_some(*key));
+                rows.push(area_version(*key, before.versions + 1, map, record, now));
+                if valid.is_some() { Effect::Changed } else { Effect::New }
+            }
+        };
+        effects.push(effect);
+    }
+    end_areas(conn, &ended, now)?;
+    append(conn, &rows)?;
+    Ok(effects)
+}
+
+fn area_version(
     key: AreaKey,
-    site: Option<SiteKey>,
-    map: Option<MapKey>,
+    version: i32,
+    map: Option<u32>,
     record: &AreaRecord,
     now: ReceivedAt,
-) -> Result<(), StoreError> {
-    conn.execute(
-        "UPDATE store.areas SET site_key = coalesce(?, site_key), map_key = coalesce(?, map_key) WHERE area_key = ?",
-        params![site.map(|site| site.0), map.map(|map| map.0), key.0],
-    )?;
-    let current = conn
-        .query_row(
-            "SELECT name, shape, tags, occupancy_limit, properties, feature, feature_units, feature_ppm, map_key
-             FROM store.area_versions WHERE area_key = ? AND valid_to IS NULL",
-            params![key.0],
-            |row| {
-                let (json, units): (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
-                let ppm = row.get(7)?;
-                let record = AreaRecord {
-                    name: row.get(0)?,
-                    shape_json: row.get(1)?,
-                    tags_json: row.get(2)?,
-                    occupancy_limit: row.get(3)?,
-                    properties_json: row.get(4)?,
-                    feature: json.zip(units).map(|(json, units)| FeatureRecord { json, units, ppm }),
-                };
-                Ok((record, row.get::<_, Option<u32>>(8)?.map(MapKey)))
-            },
-        )
-        .optional()?;
-    if current.is_some_and(|(current, on)| current == *record && (map.is_none() || map == on)) {
-        return Ok(());
+) -> row::AreaVersion {
+    row::AreaVersion {
+        area_key: column(key.0),
+        version,
+        valid_from: Instant(now.0),
+        valid_to: None,
+        name: record.name.clone(),
+        shape: Json(record.shape_json.clone()),
+        tags: Json(record.tags_json.clone()),
+        occupancy_limit: record.occupancy_limit,
+        properties: record.properties_json.clone().map(Json),
+        map_key: map.map(column),
+        feature: record.feature.as_ref().map(|feature| Json(feature.json.clone())),
+        feature_units: record.feature.as_ref().map(|feature| feature.units.clone()),
+        feature_ppm: record.feature.as_ref().and_then(|feature| feature.ppm),
     }
-    let version = next_version(conn, "area_versions", "area_key", key.0, now)?;
-    append(
-        conn,
-        &[row::AreaVersion {
-            area_key: column(key.0),
-            version,
-            valid_from: Instant(now.0),
-            valid_to: None,
-            name: record.name.clone(),
-            shape: Json(record.shape_json.clone()),
-            tags: Json(record.tags_json.clone()),
-            occupancy_limit: record.occupancy_limit,
-            properties: record.properties_json.clone().map(Json),
-            map_key: map.map(|map| column(map.0)),
-            feature: record.feature.as_ref().map(|feature| Json(feature.json.clone())),
-            feature_units: record.feature.as_ref().map(|feature| feature.units.clone()),
-            feature_ppm: record.feature.as_ref().and_then(|feature| feature.ppm),
-        }],
-    )
+}
+
+fn areas_now(
+    conn: &Connection,
+    keys: impl Iterator<Item = AreaKey>,
+) -> Result<FxHashMap<AreaKey, AreaNow>, StoreError> {
+    let sql = format!(
+        "SELECT a.area_key, a.site_key, a.map_key,
+             (SELECT coalesce(max(version), 0) FROM store.area_versions o WHERE o.area_key = a.area_key),
+             v.area_key IS NOT NULL, v.name, v.shape, v.tags, v.occupancy_limit, v.properties, v.feature, v.feature_units,
+             v.feature_ppm, v.map_key
+         FROM store.areas a
+         LEFT JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL
+         WHERE a.area_key IN ({})",
+        listed(keys)
+    );
+    let mut statement = conn.prepare(&sql)?;
+    let found = statement.query_map([], |row| {
+        let valid = if row.get(4)? {
+            let (json, units): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
+            let ppm = row.get(12)?;
+            let record = AreaRecord {
+                name: row.get(5)?,
+                shape_json: row.get(6)?,
+                tags_json: row.get(7)?,
+                occupancy_limit: row.get(8)?,
+                properties_json: row.get(9)?,
+                feature: json.zip(units).map(|(json, units)| FeatureRecord { json, units, ppm }),
+            };
+            Some((record, row.get(13)?))
+        } else {
+            None
+        };
+        Ok((AreaKey(row.get(0)?), AreaNow { site: row.get(1)?, map: row.get(2)?, versions: row.get(3)?, valid }))
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Keys as a list in SQL: they are integers of our own, and a list of thousands binds slowly.
+fn listed(keys: impl Iterator<Item = AreaKey>) -> String {
+    let keys: Vec<String> = keys.map(|key| key.0.to_string()).collect();
+    if keys.is_empty() { "NULL".into() } else { keys.join(",") }
 }
 
 /// An area's own settings; a `None` among them means the site's.
@@ -207,19 +368,31 @@ pub fn put_area_settings(
     put_rules(conn, "areas", "area_key", key.0, rules, now)
 }
 
-/// The keys of a map's uploaded areas of one kind.
-pub fn areas_on_map(conn: &Connection, map: MapKey, kind: u8) -> Result<Vec<AreaKey>, StoreError> {
+/// A map's uploaded areas of one kind: keys, ids and names.
+pub fn areas_on_map(
+    conn: &Connection,
+    map: MapKey,
+    kind: AreaKind,
+) -> Result<Vec<(AreaKey, String, Option<String>)>, StoreError> {
     let mut statement = conn.prepare(
-        "SELECT a.area_key FROM store.areas a JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL
+        "SELECT a.area_key, a.area_id, v.name
+         FROM store.areas a JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL
          WHERE a.map_key = ? AND a.kind = ? ORDER BY a.area_key",
     )?;
-    let keys = statement.query_map(params![map.0, kind], |row| Ok(AreaKey(row.get(0)?)))?;
-    Ok(keys.collect::<Result<_, _>>()?)
+    let areas =
+        statement.query_map(params![map.0, kind as u8], |row| Ok((AreaKey(row.get(0)?), row.get(1)?, row.get(2)?)))?;
+    Ok(areas.collect::<Result<_, _>>()?)
 }
 
-/// Ends an area's current version; its history stays.
-pub fn end_area(conn: &Connection, key: AreaKey, now: ReceivedAt) -> Result<(), StoreError> {
-    end_version(conn, "area_versions", "area_key", key.0, now)
+/// Ends the current versions of areas; their history stays.
+pub fn end_areas(conn: &Connection, keys: &[AreaKey], now: ReceivedAt) -> Result<(), StoreError> {
+    let sql = format!(
+        "UPDATE store.area_versions SET valid_to = epoch_ms(?::BIGINT)::TIMESTAMPTZ
+         WHERE valid_to IS NULL AND area_key IN ({})",
+        listed(keys.iter().copied())
+    );
+    conn.execute(&sql, params![now.0])?;
+    Ok(())
 }
 
 /// Ends a map's current version and those of its zones and beacons; their history stays.
@@ -234,23 +407,56 @@ pub fn end_map(conn: &Connection, key: MapKey, now: ReceivedAt) -> Result<(), St
 }
 
 /// Puts an image in the place of the one that was valid until then; the same image again changes nothing.
-pub fn put_image(conn: &Connection, image: row::MapImage) -> Result<(), StoreError> {
-    let is_there: bool = conn.query_row(
-        "SELECT count(*) > 0 FROM store.map_images WHERE map_key = ? AND valid_to IS NULL AND image = ?",
-        params![image.map_key, image.image],
-        |row| row.get(0),
-    )?;
-    if is_there {
-        return Ok(());
+pub fn put_image(conn: &Connection, image: row::MapImage) -> Result<Effect, StoreError> {
+    let sql = "SELECT image = ? FROM store.map_images WHERE map_key = ? AND valid_to IS NULL";
+    let is_same: Option<bool> =
+        conn.query_row(sql, params![image.image, image.map_key], |row| row.get(0)).optional()?;
+    let effect = Effect::of(is_same, &true);
+    if effect != Effect::Unchanged {
+        end_version(conn, "map_images", "map_key", image.map_key as u32, ReceivedAt(image.uploaded_at.0))?;
+        append(conn, &[image])?;
     }
-    end_version(conn, "map_images", "map_key", image.map_key as u32, ReceivedAt(image.uploaded_at.0))?;
-    append(conn, &[image])
+    Ok(effect)
 }
 
-/// Replaces the access points of a map.
-pub fn put_access_points(conn: &Connection, map: MapKey, rows: &[row::AccessPoint]) -> Result<(), StoreError> {
-    conn.execute("DELETE FROM store.access_points WHERE map_key = ?", params![map.0])?;
-    append(conn, rows)
+/// Places access points: each stands in one place only. If the list is all of the map, others on it are taken away.
+pub fn put_access_points(
+    conn: &Connection,
+    map: MapKey,
+    rows: &[row::AccessPoint],
+    is_complete: bool,
+) -> Result<Vec<Effect>, StoreError> {
+    let mut statement =
+        conn.prepare("SELECT ap_id, mac, name, map_key, x_m, y_m, height_m, orientation_deg FROM store.access_points")?;
+    let before: FxHashMap<String, row::AccessPoint> = statement
+        .query_map([], |row| {
+            let ap = row::AccessPoint {
+                ap_id: row.get(0)?,
+                mac: row.get(1)?,
+                name: row.get(2)?,
+                map_key: row.get(3)?,
+                x_m: row.get(4)?,
+                y_m: row.get(5)?,
+                height_m: row.get(6)?,
+                orientation_deg: row.get(7)?,
+            };
+            Ok((ap.ap_id.clone(), ap))
+        })?
+        .collect::<Result<_, _>>()?;
+    if is_complete {
+        conn.execute("DELETE FROM store.access_points WHERE map_key = ?", params![map.0])?;
+    }
+    let effects: Vec<Effect> = rows.iter().map(|ap| Effect::of(before.get(&ap.ap_id), &ap)).collect();
+    let is_to_write = |effect: &Effect| is_complete || *effect != Effect::Unchanged;
+    let (mut written, mut delete) = (Vec::new(), conn.prepare("DELETE FROM store.access_points WHERE ap_id = ?")?);
+    for (ap, effect) in rows.iter().zip(&effects).filter(|(_, effect)| is_to_write(effect)) {
+        if *effect == Effect::Changed {
+            delete.execute(params![ap.ap_id])?;
+        }
+        written.push(ap.clone());
+    }
+    append(conn, &written)?;
+    Ok(effects)
 }
 
 /// Ends the current version, if there is one, and gives the number of the next. Tables and columns are our own words.

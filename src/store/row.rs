@@ -100,7 +100,7 @@ pub fn record_batch(columns: Vec<(&'static str, bool, ArrayRef)>) -> RecordBatch
 macro_rules! rows {
     ($($(#[$doc:meta])* $name:ident => $table:literal { $($column:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct $name { $(pub $column: $type,)* }
 
         impl Row for $name {

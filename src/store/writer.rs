@@ -117,6 +117,18 @@ impl Writer {
         }
         done
     }
+
+    /// Runs `work` in a transaction that is never committed: what it would do, without doing it.
+    pub fn rehearse<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.conn.execute_batch("BEGIN TRANSACTION")?;
+        let done = work(&self.conn);
+        // An error may have ended the transaction already.
+        let ended = self.conn.execute_batch("ROLLBACK");
+        done.and_then(|value| {
+            ended?;
+            Ok(value)
+        })
+    }
 }
 
 /// Appends rows to their table, within the connection's transaction.
