@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::body::JsonBody;
-use super::dto::{Area, Areas, RebuildRequest};
+use super::dto::{Area, Areas, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{KindParams, PlaceParams, Query, settled};
+use super::params::{AreaAtParams, KindParams, PlaceParams, Query, area_kind, at_ms, settled};
 use super::{Api, Fallible, rebuilds};
 use crate::config;
 use crate::floorplan;
@@ -18,7 +18,8 @@ use crate::model::time::rfc3339;
 use crate::model::visit::Source;
 use crate::pipeline::{AreaSettings, Change};
 use crate::problem::{Fault, Problem};
-use crate::store::queries::{self, AreaRow, Scope};
+use crate::store::plans::{self, AreaRow};
+use crate::store::queries::Scope;
 use crate::store::restore::RuleSettings;
 
 /// Areas that were uploaded or that events named; with `format=geojson` the zones and beacons of maps in metres.
@@ -26,7 +27,9 @@ use crate::store::restore::RuleSettings;
     responses((status = 200, body = Areas), (status = 400, body = Problem)))]
 pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> Fallible<Response> {
     let scope = params.scope()?;
-    let rows = api.read(move |conn| queries::areas(conn, &scope)).await?;
+    let at_ms = at_ms(&params.at, api.clock.now().0)?;
+    let mut rows = api.read(move |conn| plans::areas(conn, &scope, at_ms)).await?;
+    rows.retain(|row| at_ms.is_none() || row.is_mapped);
     match params.format.as_deref() {
         None | Some("json") => Ok(Json(Areas { areas: rows.into_iter().map(area).collect() }).into_response()),
         Some("geojson") => {
@@ -40,14 +43,29 @@ pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> 
 
 /// One area.
 #[utoipa::path(get, path = "/v1/areas/{id}", tag = "places",
-    params(("id", description = "Area id"), KindParams),
+    params(("id", description = "Area id"), AreaAtParams),
     responses((status = 200, body = Area), (status = 404, body = Problem)))]
 pub async fn get(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(params): Query<KindParams>,
+    Query(params): Query<AreaAtParams>,
 ) -> Fallible<Json<Area>> {
-    find(&api, settled(&id), params.area_kind()?).await.map(|row| Json(area(row)))
+    let at_ms = at_ms(&params.at, api.clock.now().0)?;
+    find(&api, settled(&id), area_kind(&params.kind)?, at_ms).await.map(|row| Json(area(row)))
+}
+
+/// Every version of an area, newest first. Visits name the version they were computed with.
+#[utoipa::path(get, path = "/v1/areas/{id}/versions", tag = "places",
+    params(("id", description = "Area id"), KindParams),
+    responses((status = 200, body = Versions<Area>), (status = 404, body = Problem)))]
+pub async fn versions(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(params): Query<KindParams>,
+) -> Fallible<Json<Versions<Area>>> {
+    let found = find(&api, settled(&id), params.area_kind()?, None).await?;
+    let rows = api.read(move |conn| plans::area_versions(conn, found.kind, &found.id)).await?;
+    Ok(Json(Versions { versions: rows.into_iter().map(area).collect() }))
 }
 
 /// Uploads one area: a Mist `zone`, `vbeacon` or `rssizone` object (`kind` says which; `zone` if left out). Beside the
@@ -66,7 +84,9 @@ pub async fn put(
     let text = |key: &str| document.get(key).and_then(Value::as_str);
     let known_map = text("map_id").map(settled);
     let ppm = match known_map {
-        Some(map) => api.read(move |conn| queries::maps(conn, None, Some(&map))).await?.first().and_then(|map| map.ppm),
+        Some(map) => {
+            api.read(move |conn| plans::maps(conn, None, Some(&map), None)).await?.first().and_then(|map| map.ppm)
+        }
         None => None,
     };
     let (map, plan) = floorplan::read_area(kind, &Id::object(&id), &document, ppm).map_err(unprocessable)?;
@@ -77,7 +97,7 @@ pub async fn put(
         Change::Area { site: text("site_id").map(SiteId::from), map, plan, settings: Some(settings(&document)?) };
     let before_ms = api.clock.now().0;
     api.pipeline.change(change).await?;
-    let row = find(&api, settled(&id), Some(kind)).await?;
+    let row = find(&api, settled(&id), Some(kind), None).await?;
     let is_new_zone = kind == AreaKind::Zone && row.valid_from_ms.is_some_and(|from_ms| from_ms >= before_ms);
     let mut answer = area(row);
     if is_new_zone {
@@ -100,14 +120,14 @@ pub async fn delete(
     Path(id): Path<String>,
     Query(params): Query<KindParams>,
 ) -> Fallible<StatusCode> {
-    let row = find(&api, settled(&id), params.area_kind()?).await?;
+    let row = find(&api, settled(&id), params.area_kind()?, None).await?;
     api.pipeline.change(Change::EndArea(AreaId { kind: row.kind, id: Id::object(&row.id) })).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(api: &Api, id: String, kind: Option<AreaKind>) -> Result<AreaRow, ApiError> {
+async fn find(api: &Api, id: String, kind: Option<AreaKind>, at_ms: Option<i64>) -> Result<AreaRow, ApiError> {
     let scope = Scope { area: Some(id.clone()), area_kind: kind, ..Scope::default() };
-    let mut rows = api.read(move |conn| queries::areas(conn, &scope)).await?;
+    let mut rows = api.read(move |conn| plans::areas(conn, &scope, at_ms)).await?;
     if rows.len() > 1 {
         return Err(ApiError::BadRequest(format!("{id:?} names {} areas: say which with `kind`", rows.len())));
     }
@@ -161,6 +181,7 @@ pub fn area(row: AreaRow) -> Area {
         shape: json(row.shape_json),
         version: row.version,
         valid_from: row.valid_from_ms.map(rfc3339),
+        valid_to: row.valid_to_ms.map(rfc3339),
         is_mapped: row.is_mapped,
         authoritative_source: row.source.name(),
         exit_grace_s: row.rules.exit_grace_s,

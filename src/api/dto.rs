@@ -214,8 +214,12 @@ pub struct Map {
     pub ppm: Option<f64>,
     pub orientation_deg: Option<f64>,
     pub occupancy_limit: Option<i64>,
+    /// Where it lies on Earth, if that is known.
+    pub georeference: Option<Georeference>,
     pub version: i64,
     pub valid_from: Option<String>,
+    /// Null: it is valid still.
+    pub valid_to: Option<String>,
     /// Where the image is, if there is one.
     pub image: Option<String>,
     /// Only for a single map.
@@ -226,6 +230,26 @@ pub struct Map {
     /// After an upload that drew zones anew: what deriving their past visits would take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild_offer: Option<RebuildOffer>,
+}
+
+/// Places that are known in WGS84 degrees and in metres of the map.
+#[derive(Serialize, ToSchema)]
+pub struct Georeference {
+    pub control_points: Vec<ControlPoint>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ControlPoint {
+    pub lon_deg: f64,
+    pub lat_deg: f64,
+    pub x_m: f64,
+    pub y_m: f64,
+}
+
+/// All versions of a map or an area, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct Versions<T> {
+    pub versions: Vec<T>,
 }
 
 /// An access point placed on a map.
@@ -259,6 +283,8 @@ pub struct Area {
     pub shape: Value,
     pub version: i64,
     pub valid_from: Option<String>,
+    /// Null: it is valid still.
+    pub valid_to: Option<String>,
     /// False for an area that events named but nobody uploaded.
     pub is_mapped: bool,
     pub authoritative_source: &'static str,

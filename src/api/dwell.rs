@@ -13,7 +13,7 @@ use crate::model::metrics::{self, HISTOGRAM_EDGES_S, Span};
 use crate::model::settings::{self, DwellBand};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
-use crate::store::{ReadConnection, queries};
+use crate::store::{ReadConnection, plans, queries};
 
 /// Dwell of the visits that touch a window: statistics, histogram, and the site's bands.
 ///
@@ -72,7 +72,7 @@ pub fn answer(spans: &[Span], window: Window, is_clipped: bool, bands: Vec<Dwell
 }
 
 /// The bands of the site the areas belong to; the default ones where they belong to none or to several.
-fn site_bands(conn: &ReadConnection, areas: &[queries::AreaRow]) -> Result<Vec<DwellBand>, ApiError> {
+fn site_bands(conn: &ReadConnection, areas: &[plans::AreaRow]) -> Result<Vec<DwellBand>, ApiError> {
     let mut sites: Vec<&str> = areas.iter().filter_map(|area| area.site_id.as_deref()).collect();
     sites.dedup();
     match sites[..] {

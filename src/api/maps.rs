@@ -8,31 +8,58 @@ use serde_json::Value;
 
 use super::areas;
 use super::body::{JsonBody, upload};
-use super::dto::{AccessPoint, Area, Map, Maps, RebuildRequest};
+use super::dto::{AccessPoint, Area, ControlPoint, Georeference, Map, Maps, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{MapParams, Query, settled};
+use super::params::{AtParams, MapParams, Query, at_ms, settled};
 use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
+use crate::model::floorplan as model_floorplan;
 use crate::model::ids::{AreaKind, MapId};
 use crate::model::time::rfc3339;
 use crate::pipeline::{Change, Extent};
 use crate::problem::Problem;
-use crate::store::queries::{self, MapRow, Scope};
+use crate::store::plans::{self, MapRow};
+use crate::store::queries::Scope;
 
 /// Maps that were uploaded or that events named.
 #[utoipa::path(get, path = "/v1/maps", tag = "places", params(MapParams),
     responses((status = 200, body = Maps)))]
 pub async fn list(State(api): State<Api>, Query(params): Query<MapParams>) -> Fallible<Json<Maps>> {
     let site = params.site.as_deref().map(settled);
-    let rows = api.read(move |conn| queries::maps(conn, site.as_deref(), None)).await?;
-    Ok(Json(Maps { maps: rows.into_iter().map(map).collect() }))
+    let at_ms = at_ms(&params.at, api.clock.now().0)?;
+    let mut rows = api.read(move |conn| plans::maps(conn, site.as_deref(), None, at_ms)).await?;
+    rows.retain(|row| at_ms.is_none() || row.is_mapped);
+    Ok(Json(Maps { maps: rows.into_iter().map(map).collect::<Result<_, _>>()? }))
 }
 
 /// One map, with its areas and access points.
-#[utoipa::path(get, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id")),
+#[utoipa::path(get, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id"), AtParams),
     responses((status = 200, body = Map), (status = 404, body = Problem)))]
-pub async fn get(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Json<Map>> {
-    read(&api, settled(&id)).await.map(Json)
+pub async fn get(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(params): Query<AtParams>,
+) -> Fallible<Json<Map>> {
+    let at_ms = at_ms(&params.at, api.clock.now().0)?;
+    read(&api, settled(&id), at_ms).await.map(Json)
+}
+
+/// Every version of a map, newest first.
+#[utoipa::path(get, path = "/v1/maps/{id}/versions", tag = "places", params(("id", description = "Map id")),
+    responses((status = 200, body = Versions<Map>), (status = 404, body = Problem)))]
+pub async fn versions(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Json<Versions<Map>>> {
+    let wanted = settled(&id);
+    let is_wanted = wanted.clone();
+    let (is_known, rows) = api
+        .read(move |conn| {
+            let is_known = !plans::maps(conn, None, Some(&is_wanted), None)?.is_empty();
+            Ok((is_known, plans::map_versions(conn, &is_wanted)?))
+        })
+        .await?;
+    if !is_known {
+        return Err(ApiError::NotFound { what: "map", id: wanted });
+    }
+    Ok(Json(Versions { versions: rows.into_iter().map(map).collect::<Result<_, _>>()? }))
 }
 
 /// Uploads a map: `{"site_id", "name", "width_m", "height_m", "ppm", "zones": <GeoJSON FeatureCollection in metres>,
@@ -55,7 +82,7 @@ pub async fn put(
     let before_ms = api.clock.now().0;
     let extent = Extent { keeps_attributes: false, complete, is_aps_complete };
     api.pipeline.change(Change::Map { plan, extent }).await?;
-    let mut answer = read(&api, settled(&id)).await?;
+    let mut answer = read(&api, settled(&id), None).await?;
     let before = rfc3339(before_ms);
     let is_new_zone = |area: &Area| area.kind == "zone" && area.valid_from.as_ref().is_some_and(|from| *from >= before);
     if answer.areas.iter().flatten().any(is_new_zone) {
@@ -74,11 +101,16 @@ pub async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Fallible<
 }
 
 /// The floorplan image.
-#[utoipa::path(get, path = "/v1/maps/{id}/image", tag = "places", params(("id", description = "Map id")),
+#[utoipa::path(get, path = "/v1/maps/{id}/image", tag = "places", params(("id", description = "Map id"), AtParams),
     responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 404, body = Problem)))]
-pub async fn get_image(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Response> {
+pub async fn get_image(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(params): Query<AtParams>,
+) -> Fallible<Response> {
     let map_id = settled(&id);
-    let found = api.read(move |conn| queries::map_image(conn, &map_id)).await?;
+    let at_ms = at_ms(&params.at, api.clock.now().0)?;
+    let found = api.read(move |conn| plans::map_image(conn, &map_id, at_ms)).await?;
     let (content_type, bytes) = found.ok_or(ApiError::NotFound { what: "image of map", id })?;
     let content_type =
         HeaderValue::from_str(&content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
@@ -113,14 +145,14 @@ pub async fn put_image(State(api): State<Api>, Path(id): Path<String>, request: 
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn read(api: &Api, id: String) -> Fallible<Map> {
+async fn read(api: &Api, id: String, at_ms: Option<i64>) -> Fallible<Map> {
     api.question(move |conn| {
-        let row = queries::maps(conn, None, Some(&id))?.into_iter().next();
+        let row = plans::maps(conn, None, Some(&id), at_ms)?.into_iter().next();
         let row = row.ok_or_else(|| ApiError::NotFound { what: "map", id: id.clone() })?;
-        let access_points = queries::access_points(conn, row.key)?;
+        let access_points = plans::access_points(conn, row.key)?;
         let scope = Scope { map: Some(id), ..Scope::default() };
-        let rows = queries::areas(conn, &scope)?;
-        let mut found = map(row);
+        let rows = plans::areas(conn, &scope, at_ms)?;
+        let mut found = map(row)?;
         found.areas = Some(rows.into_iter().filter(|area| area.is_mapped).map(areas::area).collect());
         found.access_points = Some(
             access_points
@@ -141,9 +173,21 @@ async fn read(api: &Api, id: String) -> Fallible<Map> {
     .await
 }
 
-fn map(row: MapRow) -> Map {
+fn map(row: MapRow) -> Fallible<Map> {
+    let georeference = row.georeference()?.map(|georeference| Georeference {
+        control_points: georeference
+            .control_points
+            .into_iter()
+            .map(|model_floorplan::ControlPoint { lon_deg, lat_deg, x_m, y_m }| ControlPoint {
+                lon_deg,
+                lat_deg,
+                x_m,
+                y_m,
+            })
+            .collect(),
+    });
     let image = row.image_type.is_some().then(|| format!("/v1/maps/{}/image", row.id));
-    Map {
+    Ok(Map {
         map_id: row.id,
         site_id: row.site_id,
         is_mapped: row.is_mapped,
@@ -153,11 +197,13 @@ fn map(row: MapRow) -> Map {
         ppm: row.ppm,
         orientation_deg: row.orientation_deg,
         occupancy_limit: row.occupancy_limit,
+        georeference,
         version: row.version,
         valid_from: row.valid_from_ms.map(rfc3339),
+        valid_to: row.valid_to_ms.map(rfc3339),
         image,
         areas: None,
         access_points: None,
         rebuild_offer: None,
-    }
+    })
 }

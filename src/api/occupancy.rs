@@ -12,6 +12,7 @@ use crate::model::calendar::{self, Width};
 use crate::model::metrics::{self, Bucket, Span};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
+use crate::store::plans;
 use crate::store::queries::{self, Scope};
 use crate::store::{ReadConnection, StoreError};
 
@@ -97,14 +98,14 @@ fn bucket(bucket: Bucket) -> SeriesBucket {
 }
 
 /// The areas a scope names. One that names a thing we do not know is a 404, not an empty answer.
-pub fn require_areas(conn: &ReadConnection, scope: &Scope) -> Result<Vec<queries::AreaRow>, ApiError> {
-    let areas = queries::areas(conn, scope)?;
+pub fn require_areas(conn: &ReadConnection, scope: &Scope) -> Result<Vec<plans::AreaRow>, ApiError> {
+    let areas = plans::areas(conn, scope, None)?;
     if areas.is_empty() {
         let named = [("area", &scope.area), ("map", &scope.map), ("site", &scope.site)];
         if let Some((what, Some(id))) = named.into_iter().find(|(_, id)| id.is_some()) {
             let is_known = match what {
                 "site" => !queries::sites(conn, Some(id))?.is_empty(),
-                "map" => !queries::maps(conn, None, Some(id))?.is_empty(),
+                "map" => !plans::maps(conn, None, Some(id), None)?.is_empty(),
                 _ => false,
             };
             if !is_known {
@@ -116,7 +117,7 @@ pub fn require_areas(conn: &ReadConnection, scope: &Scope) -> Result<Vec<queries
 }
 
 /// The zone of the first area's site; UTC where that is not known.
-fn site_zone(conn: &ReadConnection, areas: &[queries::AreaRow]) -> Result<Tz, StoreError> {
+fn site_zone(conn: &ReadConnection, areas: &[plans::AreaRow]) -> Result<Tz, StoreError> {
     let Some(site_id) = areas.iter().find_map(|area| area.site_id.as_deref()) else {
         return Ok(Tz::UTC);
     };

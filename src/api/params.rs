@@ -121,8 +121,12 @@ pub struct PlaceParams {
     pub map: Option<String>,
     /// `zone`, `vbeacon` or `rssizone`.
     pub kind: Option<String>,
-    /// `geojson`: a FeatureCollection in metres.
+    /// As they were drawn at this time: RFC 3339, or a duration back from now. By default now.
+    pub at: Option<String>,
+    /// `geojson`: a FeatureCollection.
     pub format: Option<String>,
+    /// Of the coordinates in GeoJSON: `metres`, `pixels` or `wgs84`. By default each as it was drawn.
+    pub units: Option<String>,
 }
 
 impl PlaceParams {
@@ -143,6 +147,36 @@ impl PlaceParams {
 pub struct MapParams {
     /// Site id.
     pub site: Option<String>,
+    /// As they were at this time: RFC 3339, or a duration back from now. By default now.
+    pub at: Option<String>,
+}
+
+/// How to show a map.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OneMapParams {
+    /// As it was at this time: RFC 3339, or a duration back from now. By default now. Access points are always those
+    /// of now.
+    pub at: Option<String>,
+    /// `geojson`: its zones and virtual beacons as a FeatureCollection, as it was imported where it was.
+    pub format: Option<String>,
+    /// Of the coordinates in GeoJSON: `metres`, `pixels` or `wgs84`. By default those it was drawn in.
+    pub units: Option<String>,
+}
+
+/// When a thing was to be as it is shown.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AtParams {
+    /// As it was at this time: RFC 3339, or a duration back from now. By default now.
+    pub at: Option<String>,
+}
+
+/// The time of a parameter `at`, if it is given.
+pub fn at_ms(at: &Option<String>, now_ms: i64) -> Result<Option<i64>, ApiError> {
+    at.as_deref().map(|text| instant_ms("at", text, now_ms)).transpose()
 }
 
 /// Whether to do something or only say what it would do.
@@ -163,10 +197,25 @@ pub struct KindParams {
     pub kind: Option<String>,
 }
 
+/// Which area, and when.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AreaAtParams {
+    /// `zone`, `vbeacon` or `rssizone`; needed where two areas share an id.
+    pub kind: Option<String>,
+    /// As it was at this time: RFC 3339, or a duration back from now. By default now.
+    pub at: Option<String>,
+}
+
 impl KindParams {
     pub fn area_kind(&self) -> Result<Option<AreaKind>, ApiError> {
-        named("kind", &self.kind, AreaKind::from_name, "zone, vbeacon or rssizone")
+        area_kind(&self.kind)
     }
+}
+
+pub fn area_kind(kind: &Option<String>) -> Result<Option<AreaKind>, ApiError> {
+    named("kind", kind, AreaKind::from_name, "zone, vbeacon or rssizone")
 }
 
 /// Seconds, or a duration such as `5m`.

@@ -5,6 +5,7 @@
 //! `reader` is what they share.
 
 mod geojson;
+pub mod georeference;
 pub mod image;
 mod import;
 mod map_document;

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod history;
 mod migrate;
 pub mod places;
+pub mod plans;
 pub mod queries;
 pub mod rebuilds;
 pub mod restore;

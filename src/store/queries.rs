@@ -172,142 +172,6 @@ pub fn sites(conn: &Connection, id: Option<&str>) -> Result<Vec<SiteRow>, StoreE
     })
 }
 
-/// A map as it is now.
-#[derive(Clone, Debug)]
-pub struct MapRow {
-    pub key: i32,
-    pub id: String,
-    pub site_id: Option<String>,
-    pub is_mapped: bool,
-    pub name: Option<String>,
-    pub width_m: Option<f64>,
-    pub height_m: Option<f64>,
-    pub ppm: Option<f64>,
-    pub orientation_deg: Option<f64>,
-    pub occupancy_limit: Option<i64>,
-    pub version: i64,
-    pub valid_from_ms: Option<i64>,
-    pub image_type: Option<String>,
-}
-
-/// Maps: all, those of a site, or the one of that id.
-pub fn maps(conn: &Connection, site: Option<&str>, id: Option<&str>) -> Result<Vec<MapRow>, StoreError> {
-    let sql = "SELECT m.map_key, m.map_id, s.site_id, v.map_key IS NOT NULL, v.name, v.width_m, v.height_m, v.ppm,
-                   v.orientation_deg, v.occupancy_limit, coalesce(v.version, 0), epoch_ms(v.valid_from), i.content_type
-               FROM store.maps m
-               LEFT JOIN store.map_versions v ON v.map_key = m.map_key AND v.valid_to IS NULL
-               LEFT JOIN store.sites s ON s.site_key = m.site_key
-               LEFT JOIN store.map_images i ON i.map_key = m.map_key AND i.valid_to IS NULL
-               WHERE ($1 IS NULL OR s.site_id = $1) AND ($2 IS NULL OR m.map_id = $2)
-               ORDER BY s.site_id, v.name, m.map_id";
-    ask(conn, sql, vec![text(&site.map(str::to_owned)), text(&id.map(str::to_owned))], |row| {
-        Ok(MapRow {
-            key: row.get(0)?,
-            id: row.get(1)?,
-            site_id: row.get(2)?,
-            is_mapped: row.get(3)?,
-            name: row.get(4)?,
-            width_m: row.get(5)?,
-            height_m: row.get(6)?,
-            ppm: row.get(7)?,
-            orientation_deg: row.get(8)?,
-            occupancy_limit: row.get(9)?,
-            version: row.get(10)?,
-            valid_from_ms: row.get(11)?,
-            image_type: row.get(12)?,
-        })
-    })
-}
-
-/// A map's image: its content type and its bytes.
-pub fn map_image(conn: &Connection, map_id: &str) -> Result<Option<(String, Vec<u8>)>, StoreError> {
-    let sql = "SELECT i.content_type, i.image FROM store.map_images i JOIN store.maps m USING (map_key)
-               WHERE m.map_id = ? AND i.valid_to IS NULL";
-    let found = ask(conn, sql, vec![Value::Text(map_id.into())], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(found.into_iter().next())
-}
-
-/// An access point on a map.
-#[derive(Clone, Debug)]
-pub struct AccessPointRow {
-    pub id: String,
-    pub mac: Option<String>,
-    pub name: Option<String>,
-    pub x_m: f64,
-    pub y_m: f64,
-    pub height_m: Option<f64>,
-    pub orientation_deg: Option<f64>,
-}
-
-pub fn access_points(conn: &Connection, map_key: i32) -> Result<Vec<AccessPointRow>, StoreError> {
-    let sql = "SELECT ap_id, mac, name, x_m, y_m, height_m, orientation_deg FROM store.access_points
-               WHERE map_key = ? ORDER BY name, ap_id";
-    ask(conn, sql, vec![Value::Int(map_key)], |row| {
-        Ok(AccessPointRow {
-            id: row.get(0)?,
-            mac: row.get(1)?,
-            name: row.get(2)?,
-            x_m: row.get(3)?,
-            y_m: row.get(4)?,
-            height_m: row.get(5)?,
-            orientation_deg: row.get(6)?,
-        })
-    })
-}
-
-/// An area as it is now.
-#[derive(Clone, Debug)]
-pub struct AreaRow {
-    pub kind: AreaKind,
-    pub id: String,
-    pub name: Option<String>,
-    pub site_id: Option<String>,
-    pub map_id: Option<String>,
-    pub tags_json: Option<String>,
-    pub occupancy_limit: Option<i64>,
-    pub shape_json: Option<String>,
-    pub properties_json: Option<String>,
-    pub version: i64,
-    pub valid_from_ms: Option<i64>,
-    pub is_mapped: bool,
-    pub source: Source,
-    pub rules: RuleSettings,
-}
-
-/// The areas of a scope; only its site, map, area and area kind count.
-pub fn areas(conn: &Connection, scope: &Scope) -> Result<Vec<AreaRow>, StoreError> {
-    let sql = "SELECT kind, area_id, name, site_id, map_id, tags, occupancy_limit, shape, properties, version,
-                   epoch_ms(valid_from), is_mapped, source, exit_grace_s, presence_timeout_s, reported_timeout_s
-               FROM store.areas_now
-               WHERE ($1 IS NULL OR site_id = $1) AND ($2 IS NULL OR map_id = $2) AND ($3 IS NULL OR area_id = $3)
-                   AND ($4 IS NULL OR kind = $4)
-               ORDER BY site_id, map_id, kind, name, area_id";
-    let mut params = scope.params();
-    params.truncate(4);
-    ask(conn, sql, params, |row| {
-        Ok(AreaRow {
-            kind: area_kind(row.get(0)?),
-            id: row.get(1)?,
-            name: row.get(2)?,
-            site_id: row.get(3)?,
-            map_id: row.get(4)?,
-            tags_json: row.get(5)?,
-            occupancy_limit: row.get(6)?,
-            shape_json: row.get(7)?,
-            properties_json: row.get(8)?,
-            version: row.get(9)?,
-            valid_from_ms: row.get(10)?,
-            is_mapped: row.get(11)?,
-            source: source(row.get(12)?),
-            rules: RuleSettings {
-                exit_grace_s: row.get(13)?,
-                presence_timeout_s: row.get(14)?,
-                reported_timeout_s: row.get(15)?,
-            },
-        })
-    })
-}
-
 /// A map or area that events named but nobody ever uploaded.
 #[derive(Clone, Debug)]
 pub struct UnmappedRow {
@@ -373,7 +237,7 @@ pub fn sources(conn: &Connection) -> Result<Vec<SourceRow>, StoreError> {
     })
 }
 
-fn ask<T>(
+pub(super) fn ask<T>(
     conn: &Connection,
     sql: &str,
     params: Vec<Value>,
@@ -384,10 +248,10 @@ fn ask<T>(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-fn text(text: &Option<String>) -> Value {
+pub(super) fn text(text: &Option<String>) -> Value {
     text.clone().map_or(Value::Null, Value::Text)
 }
 
-fn code(code: Option<u8>) -> Value {
+pub(super) fn code(code: Option<u8>) -> Value {
     code.map_or(Value::Null, Value::UTinyInt)
 }
