@@ -26,6 +26,10 @@ pub struct Problem {
 /// One fault in what was sent.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Fault {
+    /// The file of an upload of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ground-floor.geojson")]
+    pub file: Option<String>,
     /// Where.
     #[schema(example = "zones.features[3] \"Cafe\"")]
     pub place: String,

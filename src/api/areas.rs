@@ -1,5 +1,7 @@
 //! `/v1/areas`: zones, virtual beacons and RSSI zones.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -9,15 +11,16 @@ use serde_json::Value;
 use super::body::JsonBody;
 use super::dto::{Area, Areas, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AreaAtParams, KindParams, PlaceParams, Query, area_kind, at_ms, settled};
+use super::params::{AreaAtParams, KindParams, PlaceParams, Query, area_kind, at_ms, settled, units};
 use super::{Api, Fallible, rebuilds};
 use crate::config;
-use crate::floorplan;
+use crate::floorplan::{self, Coordinates, UnitsName};
 use crate::model::ids::{AreaId, AreaKind, Id, SiteId};
 use crate::model::time::rfc3339;
 use crate::model::visit::Source;
 use crate::pipeline::{AreaSettings, Change};
 use crate::problem::{Fault, Problem};
+use crate::store::ReadConnection;
 use crate::store::plans::{self, AreaRow};
 use crate::store::queries::Scope;
 use crate::store::restore::RuleSettings;
@@ -33,9 +36,9 @@ pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> 
     match params.format.as_deref() {
         None | Some("json") => Ok(Json(Areas { areas: rows.into_iter().map(area).collect() }).into_response()),
         Some("geojson") => {
-            let features: Vec<Value> = rows.iter().filter_map(feature).collect();
-            let collection = serde_json::json!({ "type": "FeatureCollection", "features": features });
-            Ok(([(header::CONTENT_TYPE, "application/geo+json")], Json(collection)).into_response())
+            let units = units(&params.units)?.unwrap_or(UnitsName::Metres);
+            let collection = api.question(move |conn| collection(conn, &rows, units, at_ms)).await?;
+            Ok(geojson(collection))
         }
         Some(other) => Err(ApiError::BadRequest(format!("`format` is {other:?}; it must be json or geojson"))),
     }
@@ -164,7 +167,10 @@ fn wrong(detail: &str) -> ApiError {
 /// All faults of a floorplan at once.
 pub fn unprocessable(problems: Vec<floorplan::Problem>) -> ApiError {
     let detail = format!("{} thing(s) to mend; nothing was changed", problems.len());
-    let faults = problems.into_iter().map(|problem| Fault { place: problem.feature, reason: problem.reason }).collect();
+    let faults = problems
+        .into_iter()
+        .map(|problem| Fault { file: problem.file, place: problem.feature, reason: problem.reason })
+        .collect();
     ApiError::Unprocessable { detail, faults }
 }
 
@@ -191,23 +197,30 @@ pub fn area(row: AreaRow) -> Area {
     }
 }
 
-/// A zone or beacon as a GeoJSON feature in metres; what has no place on a map is none.
-fn feature(row: &AreaRow) -> Option<Value> {
-    let shape: Value = serde_json::from_str(row.shape_json.as_deref()?).ok()?;
-    let geometry = match row.kind {
-        AreaKind::Zone => serde_json::json!({ "type": "Polygon", "coordinates": shape["rings"] }),
-        AreaKind::Vbeacon => {
-            serde_json::json!({ "type": "Point", "coordinates": [shape["x_m"], shape["y_m"]] })
+/// Zones and beacons of any maps as a FeatureCollection, each with its `map_id`.
+fn collection(
+    conn: &ReadConnection,
+    rows: &[AreaRow],
+    units: UnitsName,
+    at_ms: Option<i64>,
+) -> Result<Value, ApiError> {
+    let mut frames = HashMap::new();
+    for map in plans::maps(conn, None, None, at_ms)? {
+        frames.insert(map.id.clone(), floorplan::coordinates(units, map.ppm, map.georeference()?.as_ref()));
+    }
+    let mut features = Vec::new();
+    for row in rows {
+        let (Some(plan), Some(map_id)) = (row.plan()?, &row.map_id) else { continue };
+        let frame = frames.get(map_id).copied().unwrap_or(Ok(Coordinates::Metres));
+        let frame = frame.map_err(|error| ApiError::BadRequest(format!("area {}: {error}", row.id)))?;
+        if let Some(mut feature) = floorplan::write_feature(&plan, frame) {
+            feature["map_id"] = serde_json::json!(map_id);
+            features.push(feature);
         }
-        AreaKind::Rssizone => return None,
-    };
-    let properties = row.properties_json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
-    let mut properties = properties.filter(Value::is_object).unwrap_or_else(|| serde_json::json!({}));
-    if properties.get("name").is_none() {
-        properties["name"] = serde_json::json!(row.name);
     }
-    if row.kind != AreaKind::Zone {
-        properties["kind"] = row.kind.name().into();
-    }
-    Some(serde_json::json!({ "type": "Feature", "id": row.id, "properties": properties, "geometry": geometry }))
+    Ok(serde_json::json!({ "type": "FeatureCollection", "units": units.name(), "features": features }))
+}
+
+pub fn geojson(collection: Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/geo+json")], Json(collection)).into_response()
 }

@@ -25,7 +25,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
 /// The whole body, up to [`UPLOAD_BYTES_MAX`].
 pub async fn upload(request: Request) -> Result<Bytes, ApiError> {
-    axum::body::to_bytes(request.into_body(), UPLOAD_BYTES_MAX)
+    whole_body(request, UPLOAD_BYTES_MAX).await
+}
+
+/// The whole body, up to so many bytes.
+pub async fn whole_body(request: Request, bytes_max: usize) -> Result<Bytes, ApiError> {
+    axum::body::to_bytes(request.into_body(), bytes_max)
         .await
-        .map_err(|_| ApiError::TooLarge(format!("the body is longer than {UPLOAD_BYTES_MAX} bytes, or broke off")))
+        .map_err(|_| ApiError::TooLarge(format!("the body is longer than {bytes_max} bytes, or broke off")))
 }

@@ -246,6 +246,41 @@ pub struct ControlPoint {
     pub y_m: f64,
 }
 
+/// What an import did, or with `dry_run` would do.
+#[derive(Serialize, ToSchema)]
+pub struct ImportAnswer {
+    pub dry_run: bool,
+    pub new: usize,
+    pub changed: usize,
+    pub unchanged: usize,
+    /// No longer valid; their history stays.
+    pub ended: usize,
+    pub things: Vec<ImportedThing>,
+    /// What was left out and why, ids that were made, how well a georeference fits.
+    pub notes: Vec<ImportNote>,
+    /// What deriving the past visits of zones that were drawn anew would take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild_offer: Option<RebuildOffer>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ImportedThing {
+    /// `site`, `map`, `zone`, `vbeacon`, `rssizone`, `access_point` or `image`.
+    pub what: &'static str,
+    pub id: String,
+    pub name: Option<String>,
+    pub map_id: Option<String>,
+    /// `new`, `changed`, `unchanged` or `ended`.
+    pub effect: &'static str,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ImportNote {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    pub text: String,
+}
+
 /// All versions of a map or an area, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Versions<T> {

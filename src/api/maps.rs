@@ -10,11 +10,11 @@ use super::areas;
 use super::body::{JsonBody, upload};
 use super::dto::{AccessPoint, Area, ControlPoint, Georeference, Map, Maps, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AtParams, MapParams, Query, at_ms, settled};
+use super::params::{AtParams, MapParams, OneMapParams, Query, at_ms, settled, units};
 use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
-use crate::model::floorplan as model_floorplan;
-use crate::model::ids::{AreaKind, MapId};
+use crate::model::floorplan::{self as model, MapPlan};
+use crate::model::ids::{AreaKind, MapId, SiteId};
 use crate::model::time::rfc3339;
 use crate::pipeline::{Change, Extent};
 use crate::problem::Problem;
@@ -33,15 +33,49 @@ pub async fn list(State(api): State<Api>, Query(params): Query<MapParams>) -> Fa
 }
 
 /// One map, with its areas and access points.
-#[utoipa::path(get, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id"), AtParams),
-    responses((status = 200, body = Map), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id"), OneMapParams),
+    responses((status = 200, body = Map), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn get(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(params): Query<AtParams>,
-) -> Fallible<Json<Map>> {
+    Query(params): Query<OneMapParams>,
+) -> Fallible<Response> {
     let at_ms = at_ms(&params.at, api.clock.now().0)?;
-    read(&api, settled(&id), at_ms).await.map(Json)
+    let units = units(&params.units)?;
+    match params.format.as_deref() {
+        None | Some("json") => Ok(Json(read(&api, settled(&id), at_ms).await?).into_response()),
+        Some("geojson") => {
+            let plan = plan(&api, settled(&id), at_ms).await?;
+            let collection = floorplan::write_map(&plan, units);
+            Ok(areas::geojson(collection.map_err(|error| ApiError::BadRequest(error.to_string()))?))
+        }
+        Some(other) => Err(ApiError::BadRequest(format!("`format` is {other:?}; it must be json or geojson"))),
+    }
+}
+
+/// A map with its areas, as it was uploaded.
+async fn plan(api: &Api, id: String, at_ms: Option<i64>) -> Fallible<MapPlan> {
+    api.question(move |conn| {
+        let row = plans::maps(conn, None, Some(&id), at_ms)?.into_iter().find(|row| row.is_mapped);
+        let row = row.ok_or_else(|| ApiError::NotFound { what: "map", id: id.clone() })?;
+        let areas = plans::areas(conn, &Scope { map: Some(id), ..Scope::default() }, at_ms)?;
+        let areas: Vec<_> = areas.iter().map(|area| area.plan()).collect::<Result<_, _>>()?;
+        Ok(MapPlan {
+            georeference: row.georeference()?,
+            id: MapId::from(row.id.as_str()),
+            site: row.site_id.as_deref().map(SiteId::from),
+            name: row.name,
+            width_m: row.width_m,
+            height_m: row.height_m,
+            ppm: row.ppm,
+            orientation_deg: row.orientation_deg,
+            occupancy_limit: row.occupancy_limit,
+            collection_json: row.collection_json,
+            areas: areas.into_iter().flatten().collect(),
+            access_points: Vec::new(),
+        })
+    })
+    .await
 }
 
 /// Every version of a map, newest first.
@@ -178,12 +212,7 @@ fn map(row: MapRow) -> Fallible<Map> {
         control_points: georeference
             .control_points
             .into_iter()
-            .map(|model_floorplan::ControlPoint { lon_deg, lat_deg, x_m, y_m }| ControlPoint {
-                lon_deg,
-                lat_deg,
-                x_m,
-                y_m,
-            })
+            .map(|model::ControlPoint { lon_deg, lat_deg, x_m, y_m }| ControlPoint { lon_deg, lat_deg, x_m, y_m })
             .collect(),
     });
     let image = row.image_type.is_some().then(|| format!("/v1/maps/{}/image", row.id));

@@ -6,6 +6,7 @@ pub mod dto;
 pub mod dwell;
 mod error;
 pub mod health;
+pub mod imports;
 pub mod maps;
 pub mod occupancy;
 pub mod openapi;
@@ -59,6 +60,7 @@ impl Api {
             .route("/v1/sites", get(sites::list))
             .route("/v1/sites/{id}", get(sites::get).put(sites::put).patch(sites::patch))
             .route("/v1/maps", get(maps::list))
+            .route("/v1/maps/import", post(imports::post))
             .route("/v1/maps/{id}", get(maps::get).put(maps::put).delete(maps::delete))
             .route("/v1/maps/{id}/versions", get(maps::versions))
             .route("/v1/maps/{id}/image", get(maps::get_image).put(maps::put_image))

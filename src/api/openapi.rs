@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{areas, dwell, health, maps, occupancy, rebuilds, sites, unmapped, visits, what_if};
+use super::{areas, dwell, health, imports, maps, occupancy, rebuilds, sites, unmapped, visits, what_if};
 use crate::receiver;
 
 #[derive(OpenApi)]
@@ -17,7 +17,7 @@ use crate::receiver;
         receiver::take_default, receiver::take_named,
         occupancy::now, occupancy::series, dwell::dwell, visits::list,
         sites::list, sites::get, sites::put, sites::patch,
-        maps::list, maps::get, maps::versions, maps::put, maps::delete, maps::get_image, maps::put_image,
+        maps::list, imports::post, maps::get, maps::versions, maps::put, maps::delete, maps::get_image, maps::put_image,
         areas::list, areas::get, areas::versions, areas::put, areas::delete,
         rebuilds::list, rebuilds::post, rebuilds::get, rebuilds::cancel, what_if::zone, unmapped::list,
         health::sources, health::live, health::ready, health::metrics,

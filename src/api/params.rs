@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::error::ApiError;
-use crate::model::ids::{AreaKind, ClientKind, Id};
+use crate::floorplan::{ImportOptions, UnitsName};
+use crate::model::ids::{AreaKind, ClientKind, Id, MapId, SiteId};
 use crate::model::time::LATEST_MS;
 use crate::model::visit::Source;
 use crate::store::queries::Scope;
@@ -177,6 +178,52 @@ pub struct AtParams {
 /// The time of a parameter `at`, if it is given.
 pub fn at_ms(at: &Option<String>, now_ms: i64) -> Result<Option<i64>, ApiError> {
     at.as_deref().map(|text| instant_ms("at", text, now_ms)).transpose()
+}
+
+/// How to read an upload that does not say all itself.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ImportParams {
+    /// `true`: only say what would change.
+    pub dry_run: bool,
+    /// `true`: the upload tells all zones of its maps (and, where it has any, all virtual beacons and access points):
+    /// those that it leaves out are ended.
+    pub replace: bool,
+    /// Site of what names none.
+    pub site: Option<String>,
+    /// Map of a map object or GeoJSON collection that names none.
+    pub map: Option<String>,
+    /// Units of GeoJSON that does not say: `metres`, `pixels` or `wgs84`.
+    pub units: Option<String>,
+    /// Pixels per metre of maps that do not say.
+    pub ppm: Option<f64>,
+    /// IMDF: levels to place on maps that are there, `<level id>=<map id>`, several with commas between.
+    pub onto: Option<String>,
+}
+
+impl ImportParams {
+    pub fn options(&self) -> Result<ImportOptions, ApiError> {
+        let onto = self.onto.iter().flat_map(|list| list.split(',')).map(|pair| match pair.split_once('=') {
+            Some((level, map)) => Ok((settled(level), MapId::from(map))),
+            None => Err(ApiError::BadRequest(format!("`onto` is {pair:?}; it must be <level id>=<map id>"))),
+        });
+        if self.ppm.is_some_and(|ppm| !(1.0e-3..=1.0e6).contains(&ppm)) {
+            return Err(ApiError::BadRequest("`ppm` must be from 0.001 to 1,000,000 pixels per metre".into()));
+        }
+        Ok(ImportOptions {
+            site: self.site.as_deref().map(SiteId::from),
+            map: self.map.as_deref().map(MapId::from),
+            units: units(&self.units)?,
+            ppm: self.ppm,
+            onto: onto.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Units by their name.
+pub fn units(name: &Option<String>) -> Result<Option<UnitsName>, ApiError> {
+    named("units", name, UnitsName::from_name, "metres, pixels or wgs84")
 }
 
 /// Whether to do something or only say what it would do.

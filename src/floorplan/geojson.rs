@@ -1,66 +1,52 @@
-//! GeoJSON (RFC 7946) in a map's metres: x right, y down from the top left, no longitude or latitude.
+//! GeoJSON (RFC 7946): in a map's metres or its image's pixels (x right, y down from the top left), or in WGS84 degrees.
 //!
-//! A Polygon is a zone; a Point with `"kind": "vbeacon"` in its properties is a virtual beacon. What is read can be
-//! written again with the same coordinates, ids and properties; other members of a feature and heights are left out.
+//! A Polygon is a zone; a Point with `"kind": "vbeacon"` in its properties is a virtual beacon. A feature is kept whole,
+//! so that `geojson_write` can give it back as it came.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::Problem;
+use super::georeference::Placement;
 use super::mist::labelled;
 use super::reader::{Object, Reader, place_of, type_of};
-use crate::model::floorplan::{AreaPlan, Shape};
+use crate::model::floorplan::{AreaPlan, Drawn, Shape, Units};
 use crate::model::ids::{AreaKind, Id};
 
-/// Reads the areas of a FeatureCollection.
-pub fn read_zones(collection: &Value) -> Result<Vec<AreaPlan>, Vec<Problem>> {
-    let mut reader = Reader::default();
-    let areas = match reader.object(String::new(), collection) {
-        Some(collection) => areas(&mut reader, &collection),
-        None => Vec::new(),
-    };
-    reader.finish(Some(areas))
+/// What the coordinates of a document are, and how they become metres.
+#[derive(Clone, Copy, Debug)]
+pub enum Coordinates {
+    Metres,
+    Pixels { ppm: f64 },
+    Wgs84(Placement),
 }
 
-/// A FeatureCollection of the zones and virtual beacons among `areas`; an RSSI zone has no place.
-///
-/// An id is written in its canonical form: a UUID in lower case, a number as text. Properties are those that were read;
-/// an area without any gets its name, labels and limit for properties.
-pub fn write_zones(areas: &[AreaPlan]) -> Value {
-    let features: Vec<Value> = areas.iter().filter_map(written).collect();
-    json!({ "type": "FeatureCollection", "features": features })
-}
+impl Coordinates {
+    pub fn units(&self) -> Units {
+        match *self {
+            Coordinates::Metres => Units::Metres,
+            Coordinates::Pixels { ppm } => Units::Pixels { ppm },
+            Coordinates::Wgs84(_) => Units::Wgs84,
+        }
+    }
 
-fn written(area: &AreaPlan) -> Option<Value> {
-    let geometry = match &area.shape {
-        Shape::Zone(outline) => json!({ "type": "Polygon", "coordinates": outline.rings().collect::<Vec<_>>() }),
-        Shape::Vbeacon { x_m, y_m, .. } => json!({ "type": "Point", "coordinates": [x_m, y_m] }),
-        Shape::Rssizone { .. } => return None,
-    };
-    let kept = area.properties_json.as_deref().and_then(|json| serde_json::from_str(json).ok());
-    let properties = kept.unwrap_or_else(|| plain_properties(area));
-    Some(json!({ "type": "Feature", "id": area.id.id.to_string(), "properties": properties, "geometry": geometry }))
-}
+    pub fn to_metres(self, [x, y]: [f64; 2]) -> [f64; 2] {
+        match self {
+            Coordinates::Metres => [x, y],
+            Coordinates::Pixels { ppm } => [x / ppm, y / ppm],
+            Coordinates::Wgs84(placement) => placement.to_map([x, y]),
+        }
+    }
 
-/// Null where there is nothing to say, as the standard has it.
-fn plain_properties(area: &AreaPlan) -> Value {
-    let mut properties = Map::new();
-    if let Some(name) = &area.name {
-        properties.insert("name".into(), json!(name));
+    pub fn of_metres(self, [x_m, y_m]: [f64; 2]) -> [f64; 2] {
+        match self {
+            Coordinates::Metres => [x_m, y_m],
+            Coordinates::Pixels { ppm } => [x_m * ppm, y_m * ppm],
+            Coordinates::Wgs84(placement) => placement.to_world([x_m, y_m]),
+        }
     }
-    if !area.tags.is_empty() {
-        properties.insert("tags".into(), json!(area.tags));
-    }
-    if let Some(limit) = area.occupancy_limit {
-        properties.insert("occupancy_limit".into(), json!(limit));
-    }
-    if area.id.kind == AreaKind::Vbeacon {
-        properties.insert("kind".into(), json!(AreaKind::Vbeacon.name()));
-    }
-    if properties.is_empty() { Value::Null } else { Value::Object(properties) }
 }
 
 /// The areas of a FeatureCollection that stands anywhere in a document.
-pub fn areas(reader: &mut Reader, collection: &Object) -> Vec<AreaPlan> {
+pub fn areas(reader: &mut Reader, collection: &Object, coordinates: Coordinates) -> Vec<AreaPlan> {
     let place = if collection.place.is_empty() { "document" } else { &collection.place };
     if collection.get("type").and_then(Value::as_str) != Some("FeatureCollection") {
         reader.fault(place, "must be a GeoJSON FeatureCollection: its `type` says otherwise");
@@ -70,7 +56,7 @@ pub fn areas(reader: &mut Reader, collection: &Object) -> Vec<AreaPlan> {
         reader.fault(place, "must be a GeoJSON FeatureCollection, but `features` is not a list");
         return Vec::new();
     };
-    let list = if collection.place.is_empty() { "features".into() } else { format!("{place}.features") };
+    let list = collection.place_of("features");
     if !reader.fits(&list, features.len()) {
         return Vec::new();
     }
@@ -78,14 +64,14 @@ pub fn areas(reader: &mut Reader, collection: &Object) -> Vec<AreaPlan> {
     for (number, feature) in features.iter().enumerate() {
         let place = place_of(&list, number, feature.pointer("/properties/name"));
         if let Some(feature) = reader.object(place, feature) {
-            found.extend(area(reader, &feature, None));
+            found.extend(area(reader, &feature, None, coordinates));
         }
     }
     found
 }
 
 /// One feature. Its id stands at `id`, or in its properties as `id` or `zone_id`.
-pub fn area(reader: &mut Reader, feature: &Object, address: Option<&Id>) -> Option<AreaPlan> {
+pub fn area(reader: &mut Reader, feature: &Object, address: Option<&Id>, coordinates: Coordinates) -> Option<AreaPlan> {
     if feature.get("type").is_some_and(|kind| kind != "Feature") {
         reader.member_fault(feature, "type", "must be \"Feature\"");
     }
@@ -104,9 +90,12 @@ pub fn area(reader: &mut Reader, feature: &Object, address: Option<&Id>) -> Opti
         .or_else(|| reader.id_text(&properties, "zone_id"));
     let is_vbeacon = properties.get("kind").is_some_and(|kind| kind == "vbeacon");
     let (kind, shape) = match shape(feature, is_vbeacon) {
-        Ok(Drawn::Rings(rings)) => (AreaKind::Zone, reader.zone(&feature.place, rings)),
-        Ok(Drawn::Point(at)) => {
-            let at = reader.near(&feature.place, at);
+        Ok(Geometry::Rings(mut rings)) => {
+            rings.iter_mut().flatten().for_each(|at| *at = coordinates.to_metres(*at));
+            (AreaKind::Zone, reader.zone(&feature.place, rings))
+        }
+        Ok(Geometry::Point(at)) => {
+            let at = reader.near(&feature.place, coordinates.to_metres(at));
             (AreaKind::Vbeacon, at.map(|[x_m, y_m]| Shape::Vbeacon { x_m, y_m, details_json: None }))
         }
         Err(reason) => {
@@ -117,27 +106,28 @@ pub fn area(reader: &mut Reader, feature: &Object, address: Option<&Id>) -> Opti
     let id = reader.area_id(kind, &feature.place, address, own);
     let area = labelled(reader, &properties, id, shape)?;
     let properties_json = feature.get("properties").map(Value::to_string);
-    Some(AreaPlan { properties_json, ..area })
+    let feature_json = serde_json::to_string(feature.members).expect("JSON that was read can be written");
+    Some(AreaPlan { properties_json, drawn: Some(Drawn { units: coordinates.units(), feature_json }), ..area })
 }
 
-/// A geometry in metres.
-enum Drawn {
+/// A geometry in the document's own units.
+enum Geometry {
     Rings(Vec<Vec<[f64; 2]>>),
     Point([f64; 2]),
 }
 
 /// What a feature draws, or why it is no area.
-fn shape(feature: &Object, is_vbeacon: bool) -> Result<Drawn, String> {
+fn shape(feature: &Object, is_vbeacon: bool) -> Result<Geometry, String> {
     let geometry = feature.get("geometry").ok_or("has no geometry: it must be a Polygon, or a Point for a vbeacon")?;
     let coordinates = geometry.get("coordinates").unwrap_or(&Value::Null);
     match geometry.get("type").and_then(Value::as_str) {
-        Some("Polygon") => rings(coordinates).map(Drawn::Rings),
+        Some("Polygon") => rings(coordinates).map(Geometry::Rings),
         Some("MultiPolygon") => match items(coordinates, "the coordinates")? {
-            [part] => rings(part).map(Drawn::Rings),
+            [part] => rings(part).map(Geometry::Rings),
             parts => Err(format!("is a MultiPolygon of {} parts: give each part a zone of its own", parts.len())),
         },
         Some("Point") if is_vbeacon => {
-            position(coordinates).map(Drawn::Point).ok_or_else(|| "the coordinates must be [x, y] in metres".into())
+            position(coordinates).map(Geometry::Point).ok_or_else(|| "the coordinates must be [x, y]".into())
         }
         Some("Point") => Err("is a Point, but has no \"kind\": \"vbeacon\" in its properties".into()),
         Some(other) => {
@@ -155,7 +145,7 @@ fn rings(coordinates: &Value) -> Result<Vec<Vec<[f64; 2]>>, String> {
             let positions = items(positions, &format!("ring {ring}"))?.iter().enumerate();
             positions
                 .map(|(number, it)| {
-                    position(it).ok_or_else(|| format!("position {number} of ring {ring} must be [x, y] in metres"))
+                    position(it).ok_or_else(|| format!("position {number} of ring {ring} must be [x, y]"))
                 })
                 .collect()
         })
@@ -175,8 +165,17 @@ fn position(value: &Value) -> Option<[f64; 2]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AREAS_MAX, told};
+    use serde_json::json;
+
+    use super::super::{AREAS_MAX, Problem, told};
     use super::*;
+
+    fn read_zones(collection: &Value) -> Result<Vec<AreaPlan>, Vec<Problem>> {
+        let mut reader = Reader::default();
+        let object = reader.object(String::new(), collection);
+        let areas = object.map(|object| areas(&mut reader, &object, Coordinates::Metres));
+        reader.finish(areas)
+    }
 
     fn zone(id: &str, coordinates: Value) -> Value {
         json!({"type": "Feature", "id": id, "properties": {"name": id},
@@ -196,32 +195,6 @@ mod tests {
     }
 
     #[test]
-    fn zones_with_holes_and_beacons_are_given_back_as_they_came() {
-        let atrium = json!({"type": "Feature", "id": "6f1e0a52-0006-4c00-8000-000000000006",
-            "properties": {"name": "Atrium", "note": "has a planter", "tags": ["open"], "occupancy_limit": 40},
-            "geometry": {"type": "Polygon", "coordinates": [
-                [[3.4, 2.0], [12.4, 2.0], [12.4, 10.4], [3.4, 10.4], [3.4, 2.0]],
-                [[6.6, 5.2], [6.6, 6.8], [8.4, 6.8], [8.4, 5.2], [6.6, 5.2]]]}});
-        let desk = json!({"type": "Feature", "id": "desk", "properties": {"kind": "vbeacon", "name": "Desk"},
-            "geometry": {"type": "Point", "coordinates": [1.5, 2.5]}});
-        let bare = json!({"type": "Feature", "id": "bare", "properties": null,
-            "geometry": {"type": "Polygon", "coordinates": triangle()}});
-        let features = vec![atrium, desk, bare];
-        let areas = read_zones(&collection(features.clone())).unwrap();
-        assert_eq!((areas[0].tags.as_slice(), areas[0].occupancy_limit), (["open".to_owned()].as_slice(), Some(40)));
-        assert_eq!(areas[1].id.kind, AreaKind::Vbeacon);
-        assert_eq!(write_zones(&areas), json!({"type": "FeatureCollection", "features": features}));
-    }
-
-    #[test]
-    fn what_came_without_properties_is_written_with_what_is_known() {
-        let mut areas = read_zones(&collection(vec![zone("a", triangle())])).unwrap();
-        areas[0].properties_json = None;
-        areas[0].tags = vec!["quiet".into()];
-        assert_eq!(write_zones(&areas)["features"][0]["properties"], json!({"name": "a", "tags": ["quiet"]}));
-    }
-
-    #[test]
     fn an_id_may_stand_in_the_properties_and_be_a_number() {
         let geometry = json!({"type": "Polygon", "coordinates": triangle()});
         let ids = [json!({"id": "a"}), json!({"zone_id": "b"}), json!({"id": 7})];
@@ -236,7 +209,8 @@ mod tests {
         let mut feature = zone("a", json!([[[[0, 0, 9], [4, 0, 9], [4, 4, 9], [0, 0, 9]]]]));
         feature["geometry"]["type"] = json!("MultiPolygon");
         let areas = read_zones(&collection(vec![feature.clone()])).unwrap();
-        assert_eq!(write_zones(&areas)["features"][0]["geometry"]["coordinates"], triangle());
+        let Shape::Zone(outline) = &areas[0].shape else { panic!() };
+        assert_eq!(json!(outline.rings().collect::<Vec<_>>()), triangle());
         feature["geometry"]["coordinates"] = json!([triangle(), triangle()]);
         assert!(faults(feature).contains("MultiPolygon of 2 parts"));
     }

@@ -4,6 +4,7 @@
 //! radii of curvature there. At a distance d the plane is wrong by about d² tan(latitude) / (2 x 6,371 km): 0.1 m at 1 km
 //! and 50° of latitude.
 
+use super::reader::{Object, Reader};
 use crate::model::floorplan::{ControlPoint, Georeference};
 
 /// The WGS84 ellipsoid: semi-major axis in metres, and first eccentricity squared.
@@ -107,13 +108,13 @@ impl Placement {
     }
 
     /// Longitude and latitude in degrees -> metres of the map.
-    pub fn to_map(&self, position: [f64; 2]) -> [f64; 2] {
+    pub fn to_map(self, position: [f64; 2]) -> [f64; 2] {
         let [east, south] = self.plane(position);
         [self.a * east + self.b * south + self.x0_m, self.a * south - self.b * east + self.y0_m]
     }
 
     /// Metres of the map -> longitude and latitude in degrees.
-    pub fn to_world(&self, [x_m, y_m]: [f64; 2]) -> [f64; 2] {
+    pub fn to_world(self, [x_m, y_m]: [f64; 2]) -> [f64; 2] {
         let (x, y) = (x_m - self.x0_m, y_m - self.y0_m);
         let square = self.a * self.a + self.b * self.b;
         let (east, south) = ((self.a * x - self.b * y) / square, (self.b * x + self.a * y) / square);
@@ -121,18 +122,62 @@ impl Placement {
     }
 
     /// How far the control points lie from where the fit puts them, root mean square, metres of the map.
-    pub fn residual_rms_m(&self) -> f64 {
+    pub fn residual_rms_m(self) -> f64 {
         self.residual_rms_m
     }
 
     /// Metres of the map per metre on Earth.
-    pub fn scale(&self) -> f64 {
+    pub fn scale(self) -> f64 {
         self.a.hypot(self.b)
     }
 
-    fn plane(&self, [lon_deg, lat_deg]: [f64; 2]) -> [f64; 2] {
+    fn plane(self, [lon_deg, lat_deg]: [f64; 2]) -> [f64; 2] {
         [(lon_deg - self.lon_deg) * self.east_m, (self.lat_deg - lat_deg) * self.north_m]
     }
+}
+
+/// Reads the member `georeference` of a document: `{"control_points": [{"lon_deg", "lat_deg", "x_m", "y_m"}, ...]}`.
+///
+/// `lon` and `lat` are taken for their names, too, and `x_px`, `y_px` where `ppm` is known.
+pub fn read(reader: &mut Reader, document: &Object, ppm: Option<f64>) -> Option<(Georeference, Placement)> {
+    let place = match document.place.as_str() {
+        "" => "georeference".to_owned(),
+        outer => format!("{outer}.georeference"),
+    };
+    let member = reader.object(place.clone(), document.get("georeference")?)?;
+    let mut control_points = Vec::new();
+    let list = reader.list(&member, "control_points");
+    for (number, item) in list.iter().enumerate() {
+        let point = reader.object(format!("{place}.control_points[{number}]"), item);
+        control_points.push(point.and_then(|point| control_point(reader, &point, ppm)));
+    }
+    let georeference = Georeference { control_points: control_points.into_iter().collect::<Option<_>>()? };
+    match Placement::fit(&georeference) {
+        Ok(placement) => Some((georeference, placement)),
+        Err(error) => {
+            reader.fault(&place, error.to_string());
+            None
+        }
+    }
+}
+
+fn control_point(reader: &mut Reader, point: &Object, ppm: Option<f64>) -> Option<ControlPoint> {
+    let either = |reader: &mut Reader, name: &str, short: &str| {
+        let key = if point.has(short) { short } else { name };
+        reader.needed_number(point, key)
+    };
+    let (lon_deg, lat_deg) = (either(reader, "lon_deg", "lon"), either(reader, "lat_deg", "lat"));
+    let [x_m, y_m] = if point.has("x_px") || point.has("y_px") {
+        if ppm.is_none() {
+            reader.fault(&point.place, "is given in pixels, but there is no `ppm` (pixels per metre)");
+        }
+        let (x_px, y_px) = (reader.needed_number(point, "x_px"), reader.needed_number(point, "y_px"));
+        [x_px? / ppm?, y_px? / ppm?]
+    } else {
+        let (x_m, y_m) = (reader.needed_number(point, "x_m"), reader.needed_number(point, "y_m"));
+        [x_m?, y_m?]
+    };
+    Some(ControlPoint { lon_deg: lon_deg?, lat_deg: lat_deg?, x_m, y_m })
 }
 
 /// Near the poles a degree of longitude is too short to place anything with.
@@ -194,7 +239,7 @@ mod tests {
 
     /// A placement by its definition, and control points that it makes.
     fn made() -> impl Strategy<Value = (Placement, Vec<[f64; 2]>)> {
-        let frame = (-179.0..179.0f64, -70.0..70.0f64, 0.0..6.28f64, 0.9..1.1f64);
+        let frame = (-179.0..179.0f64, -70.0..70.0f64, 0.0..std::f64::consts::TAU, 0.9..1.1f64);
         let corners = prop::collection::vec([0.0..400.0f64, 0.0..400.0f64], 3..8);
         (frame, corners).prop_map(|((lon_deg, lat_deg, turn, scale), mut corners)| {
             corners.extend([[0.0, 0.0], [400.0, 300.0]]);

@@ -1,4 +1,4 @@
-//! An upload of files, whatever they are, becomes plans of sites, maps and areas.
+//! What an upload of files is read with and becomes; `importing` reads it.
 
 use crate::model::floorplan::{AccessPoint, AreaPlan, Georeference, MapPlan};
 use crate::model::ids::{MapId, SiteId};
@@ -17,6 +17,25 @@ pub enum UnitsName {
     Metres,
     Pixels,
     Wgs84,
+}
+
+impl UnitsName {
+    pub fn from_name(name: &str) -> Option<UnitsName> {
+        match name {
+            "metres" => Some(UnitsName::Metres),
+            "pixels" => Some(UnitsName::Pixels),
+            "wgs84" => Some(UnitsName::Wgs84),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            UnitsName::Metres => "metres",
+            UnitsName::Pixels => "pixels",
+            UnitsName::Wgs84 => "wgs84",
+        }
+    }
 }
 
 /// What the person who imports says about documents that do not say it themselves.

@@ -6,26 +6,29 @@
 
 use serde_json::Value;
 
+use super::collection::{self, Otherwise};
 use super::reader::{Object, Reader, place_of, type_of};
-use super::{Problem, geojson, mist};
+use super::{Problem, geojson, georeference, mist};
 use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan};
 use crate::model::ids::{AreaKind, MapId, SiteId};
 
 /// Reads a map. All faults are told, and with any fault nothing is taken.
 pub fn read_map(id: &MapId, document: &Value) -> Result<MapPlan, Vec<Problem>> {
     let mut reader = Reader::default();
-    let plan = reader.object(String::new(), document).map(|document| plan(&mut reader, id, &document));
+    let plan = reader.object(String::new(), document).map(|document| plan(&mut reader, id, &document, None));
     reader.finish(plan)
 }
 
-fn plan(reader: &mut Reader, id: &MapId, document: &Object) -> MapPlan {
+/// Reads a map that stands anywhere in a document. `ppm` is its scale where it says none itself.
+pub fn plan(reader: &mut Reader, id: &MapId, document: &Object, ppm: Option<f64>) -> MapPlan {
     if let Some(own) = reader.id_text(document, "id").map(|own| MapId::from(own.as_str()))
         && own != *id
     {
-        reader.fault("id", format!("is {own}, but the address says {id}"));
+        reader.member_fault(document, "id", &format!("is {own}, but the address says {id}"));
     }
-    let frame = Frame::read(reader, document);
-    let mut areas = zones(reader, id, document, frame.ppm);
+    let frame = Frame::read(reader, document, ppm);
+    let (georeference, placement) = georeference::read(reader, document, frame.ppm).unzip();
+    let mut areas = zones(reader, id, document, Otherwise { units: None, ppm: frame.ppm, placement });
     areas.extend(list(reader, document, "vbeacons", |reader, it| {
         vendor_area(reader, AreaKind::Vbeacon, id, it, frame.ppm)
     }));
@@ -45,7 +48,7 @@ fn plan(reader: &mut Reader, id: &MapId, document: &Object) -> MapPlan {
         ppm: frame.ppm,
         orientation_deg: reader.number(document, "orientation_deg").or_else(|| reader.number(document, "orientation")),
         occupancy_limit: reader.count(document, "occupancy_limit"),
-        georeference: None,
+        georeference,
         collection_json: None,
         areas,
         access_points,
@@ -53,15 +56,21 @@ fn plan(reader: &mut Reader, id: &MapId, document: &Object) -> MapPlan {
 }
 
 /// A list holds the vendor's zones, an object is GeoJSON.
-fn zones(reader: &mut Reader, map: &MapId, document: &Object, ppm: Option<f64>) -> Vec<AreaPlan> {
+fn zones(reader: &mut Reader, map: &MapId, document: &Object, otherwise: Otherwise) -> Vec<AreaPlan> {
     match document.get("zones") {
-        Some(Value::Object(members)) => geojson::areas(reader, &Object { place: "zones".into(), members }),
+        Some(Value::Object(members)) => {
+            let collection = Object { place: document.place_of("zones"), members };
+            match collection::nested_coordinates(reader, &collection, otherwise) {
+                Some(coordinates) => geojson::areas(reader, &collection, coordinates),
+                None => Vec::new(),
+            }
+        }
         None | Some(Value::Array(_)) => {
-            list(reader, document, "zones", |reader, it| vendor_area(reader, AreaKind::Zone, map, it, ppm))
+            list(reader, document, "zones", |reader, it| vendor_area(reader, AreaKind::Zone, map, it, otherwise.ppm))
         }
         Some(other) => {
             let reason = format!("must be a GeoJSON FeatureCollection or a list, not {}", type_of(other));
-            reader.fault("zones", reason);
+            reader.fault(&document.place_of("zones"), reason);
             Vec::new()
         }
     }
@@ -99,7 +108,8 @@ fn list<T>(
     let mut found = Vec::new();
     if reader.fits(key, items.len()) {
         for (number, item) in items.iter().enumerate() {
-            if let Some(object) = reader.object(place_of(key, number, item.get("name")), item) {
+            let place = place_of(&document.place_of(key), number, item.get("name"));
+            if let Some(object) = reader.object(place, item) {
                 found.extend(read(reader, &object));
             }
         }
@@ -117,7 +127,7 @@ struct Frame {
 
 impl Frame {
     /// Metres where they are given, else pixels over `ppm`; `ppm` from both where it is missing or 0.
-    fn read(reader: &mut Reader, document: &Object) -> Frame {
+    fn read(reader: &mut Reader, document: &Object, otherwise_ppm: Option<f64>) -> Frame {
         let [width_m, height_m] = ["width_m", "height_m"].map(|key| reader.size(document, key));
         let [width_px, height_px, ppm] = ["width", "height", "ppm"].map(|key| reader.size(document, key));
         if reader.text(document, "type").as_deref() == Some("google") {
@@ -125,7 +135,7 @@ impl Frame {
             return Frame { width_m, height_m, ppm: None };
         }
         let ratio = |px: Option<f64>, per: Option<f64>| Some(px? / per?);
-        let ppm = ppm.or_else(|| ratio(width_px, width_m)).or_else(|| ratio(height_px, height_m));
+        let ppm = ppm.or_else(|| ratio(width_px, width_m)).or_else(|| ratio(height_px, height_m)).or(otherwise_ppm);
         Frame {
             width_m: width_m.or_else(|| ratio(width_px, ppm)),
             height_m: height_m.or_else(|| ratio(height_px, ppm)),

@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value};
 
+use super::Problem;
+use super::geojson::{self, Coordinates};
 use super::reader::{Object, Reader};
-use super::{Problem, geojson};
 use crate::model::floorplan::{AccessPoint, AreaPlan, Shape};
 use crate::model::ids::{AreaId, AreaKind, Id, MapId, parse_mac};
 
@@ -30,27 +31,26 @@ pub fn read_area(
     };
     let map = reader.map_id(&object);
     let object = Object { place: kind.name().into(), ..object };
-    let area = if object.has("geometry") {
-        geojson::area(&mut reader, &object, Some(id))
-    } else {
-        area(&mut reader, kind, &object, Some(id), usable(ppm))
-    };
-    if let Some(area) = &area
-        && area.id.kind != kind
-    {
-        reader.fault(&object.place, format!("the feature is a {}, not a {}", area.id.kind.name(), kind.name()));
-    }
+    let area = any_area(&mut reader, kind, &object, Some(id), usable(ppm));
     reader.finish(area.map(|area| (map, area)))
 }
 
-/// Reads one of the vendor's `device` objects. `None` for one that is no access point or that nobody has placed.
-///
-/// `ppm` is the scale of its map in pixels per metre, where known.
-pub fn read_access_point(document: &Value, ppm: Option<f64>) -> Result<Option<AccessPoint>, Vec<Problem>> {
-    let mut reader = Reader::default();
-    let object = reader.object("access point".into(), document);
-    let found = object.and_then(|object| access_point(&mut reader, &object, usable(ppm)));
-    reader.finish(Some(found))
+/// One of the vendor's objects of that kind, or a GeoJSON feature in metres that is one.
+pub fn any_area(
+    reader: &mut Reader,
+    kind: AreaKind,
+    object: &Object,
+    address: Option<&Id>,
+    ppm: Option<f64>,
+) -> Option<AreaPlan> {
+    if !object.has("geometry") {
+        return area(reader, kind, object, address, ppm);
+    }
+    let found = geojson::area(reader, object, address, Coordinates::Metres)?;
+    if found.id.kind != kind {
+        reader.fault(&object.place, format!("the feature is a {}, not a {}", found.id.kind.name(), kind.name()));
+    }
+    Some(found)
 }
 
 /// One of the vendor's objects of that kind.
@@ -290,11 +290,18 @@ mod tests {
         assert_eq!(read(AreaKind::Zone, feature, None).unwrap_err(), "zone: the feature is a vbeacon, not a zone\n");
     }
 
+    fn read_access_point(document: &Value) -> Result<Option<AccessPoint>, Vec<Problem>> {
+        let mut reader = Reader::default();
+        let object = reader.object("access point".into(), document);
+        let found = object.and_then(|object| access_point(&mut reader, &object, Some(10.0)));
+        reader.finish(Some(found))
+    }
+
     #[test]
     fn an_access_point_stands_where_it_was_placed() {
         let device = json!({"id": "497F6ECA-6276-4993-bfeb-53cbbbba6008", "mac": "5C:5B:35:BD:76:BB", "type": "ap",
             "name": "AP1", "map_id": MAP, "x": 53.5, "y": 173.0, "height": 2.75, "orientation": 45});
-        let placed = read_access_point(&device, Some(10.0)).unwrap().unwrap();
+        let placed = read_access_point(&device).unwrap().unwrap();
         assert_eq!(
             (placed.id.as_str(), placed.mac.as_deref()),
             ("497f6eca-6276-4993-bfeb-53cbbbba6008", Some("5c5b35bd76bb"))
@@ -313,10 +320,10 @@ mod tests {
             json!({"id": "d", "x": null, "y": null}),
             json!({"id": "d", "type": "switch", "x": 1, "y": 1}),
         ] {
-            assert_eq!(read_access_point(&device, Some(10.0)), Ok(None));
+            assert_eq!(read_access_point(&device), Ok(None));
         }
         let nameless = json!({"name": "conference room", "map_id": MAP, "x": 53.5, "y": 173.1, "mac": "none"});
-        let problems = read_access_point(&nameless, Some(10.0)).unwrap_err();
+        let problems = read_access_point(&nameless).unwrap_err();
         assert_eq!(
             told(&problems),
             "access point: `mac` must be 12 hex digits\naccess point: has neither `id` nor `mac`\n"

@@ -4,10 +4,17 @@
 //! `map_document` reads a whole map, `mist` the vendor's single objects, `geojson` zones in metres, `image` drawings;
 //! `reader` is what they share.
 
+mod archive;
+mod collection;
+mod document;
 mod geojson;
-pub mod georeference;
+mod geojson_write;
+mod georeference;
 pub mod image;
 mod import;
+mod importing;
+#[cfg(test)]
+mod importing_tests;
 mod map_document;
 mod mist;
 #[cfg(test)]
@@ -15,12 +22,15 @@ mod properties;
 mod reader;
 mod svg;
 
-pub use geojson::{read_zones, write_zones};
+pub use archive::{is_hidden, pack, unpack};
+pub use geojson::Coordinates;
+pub use geojson_write::{WriteError, coordinates, write_feature, write_map};
 pub use import::{
     Import, ImportOptions, KnownMap, MapImage, Note, PlacedAccessPoint, PlacedArea, SitePlan, SourceFile, UnitsName,
 };
+pub use importing::read_import;
 pub use map_document::read_map;
-pub use mist::{read_access_point, read_area};
+pub use mist::read_area;
 
 /// One fault of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 //!
 //! A method that returns `None` for something that is there has told why. Null is the same as not there.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{AREAS_MAX, PROBLEMS_MAX, Problem};
+use super::{AREAS_MAX, Note, PROBLEMS_MAX, Problem};
 use crate::model::floorplan::{CORNERS_MAX, Outline, Shape};
 use crate::model::ids::{AreaId, AreaKind, ID_BYTES_MAX, Id, MapId};
 
@@ -19,13 +19,16 @@ const FAR_M: f64 = 1.0e6;
 /// What checking the outlines of one document may cost, in pairs of edges: a few seconds of one core.
 const COST_MAX: u64 = 20 * (CORNERS_MAX as u64).pow(2);
 
-/// The faults of one document, and what must be known of all its parts to find them.
+/// The faults of one upload, and what must be known of all its parts to find them.
 #[derive(Default)]
 pub struct Reader {
+    /// The file that is being read, of an upload of several.
+    file: Option<String>,
     problems: Vec<Problem>,
+    notes: Vec<Note>,
     untold: usize,
-    area_ids: HashSet<AreaId>,
-    access_point_ids: HashSet<String>,
+    area_ids: HashMap<AreaId, Option<String>>,
+    access_point_ids: HashMap<String, Option<String>>,
     cost: u64,
 }
 
@@ -42,6 +45,11 @@ impl<'a> Object<'a> {
 
     pub fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
+    }
+
+    /// Where a member of it stands.
+    pub fn place_of(&self, key: &str) -> String {
+        if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) }
     }
 
     /// The same place with other members, such as those of its properties.
@@ -64,6 +72,24 @@ fn clipped(text: &str) -> String {
 }
 
 impl Reader {
+    /// Faults and notes from here on are of this file.
+    pub fn open(&mut self, file: Option<&str>) {
+        self.file = file.map(str::to_owned);
+    }
+
+    /// Tells something that is no fault.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(Note { file: self.file.clone(), text: text.into() });
+    }
+
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    pub fn is_faultless(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// The value, if there is one and nothing was wrong.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Vec<Problem>> {
         match value {
@@ -82,7 +108,7 @@ impl Reader {
         if self.problems.len() == PROBLEMS_MAX {
             self.untold += 1;
         } else {
-            self.problems.push(Problem { file: None, feature: place.into(), reason: reason.into() });
+            self.problems.push(Problem { file: self.file.clone(), feature: place.into(), reason: reason.into() });
         }
     }
 
@@ -225,17 +251,24 @@ impl Reader {
                 return None;
             }
         };
-        if !self.area_ids.insert(id.clone()) {
-            self.fault(place, format!("its id, {}, is there twice", id.id));
+        if let Some(first) = self.area_ids.insert(id.clone(), self.file.clone()) {
+            self.twice(place, &id.id, first);
         }
         Some(id)
     }
 
     /// Refuses a second access point of the same id.
     pub fn note_access_point(&mut self, place: &str, id: &str) {
-        if !self.access_point_ids.insert(id.to_owned()) {
-            self.fault(place, format!("its id, {id}, is there twice"));
+        if let Some(first) = self.access_point_ids.insert(id.to_owned(), self.file.clone()) {
+            self.twice(place, id, first);
         }
+    }
+
+    /// A second thing of an id; the first one may stand in another file.
+    pub fn twice(&mut self, place: &str, id: &(impl std::fmt::Display + ?Sized), first: Option<String>) {
+        let elsewhere = first.filter(|first| Some(first) != self.file.as_ref());
+        let elsewhere = elsewhere.map(|first| format!(": it is in {first}, too")).unwrap_or_default();
+        self.fault(place, format!("its id, {id}, is there twice{elsewhere}"));
     }
 
     /// The map that an object says it lies on.

@@ -3,6 +3,7 @@
 mod architecture;
 mod faults;
 mod harness;
+mod imports;
 mod maps;
 mod metrics;
 mod openapi;

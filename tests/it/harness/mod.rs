@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use footfall::app::App;
 use footfall::clock::Clock;
 use footfall::config::{Config, Source};
+use footfall::floorplan::{self, SourceFile};
 use footfall::pipeline::Handle;
 use footfall::receiver::signature::{HEADER_V2, Secret};
 use reqwest::{Method, StatusCode};
@@ -122,6 +123,14 @@ impl TestApp {
             request = request.json(&body);
         }
         let answer = request.send().await.unwrap();
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Imports an upload of files, packed as the command line packs them.
+    pub async fn import(&self, query: &str, files: &[SourceFile]) -> (StatusCode, Value) {
+        let url = format!("{}/v1/maps/import?{query}", self.base);
+        let answer = self.client.post(url).body(floorplan::pack(files)).send().await.unwrap();
         let status = answer.status();
         (status, answer.json().await.unwrap_or(Value::Null))
     }
