@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{App, stop_signal};
 use crate::clock::Clock;
+use crate::commands::{import, rebuild};
 use crate::config::Config;
 use crate::receiver::signature::Secret;
 use crate::{check, demo, replay, telemetry};
@@ -30,6 +31,10 @@ enum Command {
     Demo(Demo),
     /// Send recorded deliveries (one JSON body a line) to a receiver, in order, each until it is acknowledged.
     Replay(Replay),
+    /// Import floorplans: Mist objects or a backup, GeoJSON, Apple IMDF, with their images.
+    Import(Import),
+    /// Derive visits anew from the stored events: for zones drawn after the fact, and for late events.
+    Rebuild(Rebuild),
     /// Say whether a stopped server's file holds what it promises.
     Check(Check),
     /// Print the OpenAPI document.
@@ -117,6 +122,101 @@ impl Replay {
     }
 }
 
+/// Which server a command asks.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// The server, running.
+    #[arg(long, default_value = "http://127.0.0.1:8080", conflicts_with = "store")]
+    pub url: String,
+    /// A stopped server's DuckDB file, instead of a running server.
+    #[arg(long)]
+    pub store: Option<PathBuf>,
+    /// With --store: the configuration of its server.
+    #[arg(long, short, env = "FOOTFALL_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+const IMPORT_EXAMPLES: &str = "What would a backup of the vendor's configuration, its images beside it, change?
+
+    footfall import org_backup/ --dry-run
+
+Zones drawn on a plan of 40 pixels a metre, for a map that is there:
+
+    footfall import zones.geojson --map 63eda950-c6da-11e4-a628-60f81dd250cc --units pixels --ppm 40
+
+A floor of an IMDF archive, placed on a map that has control points:
+
+    footfall import venue.zip --onto <level id>=<map id>";
+
+/// See [`import::run`].
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub struct Import {
+    /// A JSON document, a zip archive, or a folder of documents and images. An image is called <map id>.png.
+    pub path: PathBuf,
+    /// Only say what would change.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The plans tell all zones of their maps (and, where they have any, all virtual beacons and access points): end
+    /// those that they leave out.
+    #[arg(long)]
+    pub replace: bool,
+    /// Site of what names none.
+    #[arg(long)]
+    pub site: Option<String>,
+    /// Map of a map object or GeoJSON collection that names none.
+    #[arg(long)]
+    pub map: Option<String>,
+    /// Units of GeoJSON that does not say: metres, pixels or wgs84.
+    #[arg(long)]
+    pub units: Option<String>,
+    /// Pixels per metre of maps that do not say.
+    #[arg(long)]
+    pub ppm: Option<f64>,
+    /// IMDF: place a level on a map that is there.
+    #[arg(long, value_name = "LEVEL=MAP")]
+    pub onto: Vec<String>,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+const REBUILD_EXAMPLES: &str = "How long would it take to count last month in a zone that was drawn today?
+
+    footfall rebuild --area <zone id> --from 2026-06-01T00:00:00Z --dry-run
+
+All of a site, its server running; deliveries go on, and readers see the old visits until the new ones are ready:
+
+    footfall rebuild --site <site id>";
+
+/// See [`rebuild::run`].
+#[derive(Debug, Args)]
+#[command(after_help = REBUILD_EXAMPLES)]
+pub struct Rebuild {
+    /// Only areas of this site.
+    #[arg(long, conflicts_with_all = ["map", "area"])]
+    pub site: Option<String>,
+    /// Only areas of this map.
+    #[arg(long, conflicts_with = "area")]
+    pub map: Option<String>,
+    /// Only this area.
+    #[arg(long)]
+    pub area: Option<String>,
+    /// zone, vbeacon or rssizone: needed where two areas share an id.
+    #[arg(long, requires = "area")]
+    pub area_kind: Option<String>,
+    /// Only visits that touch the time from here on: RFC 3339, or a duration back from now such as -30d.
+    #[arg(long, allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Only visits that touch the time before.
+    #[arg(long, allow_hyphen_values = true)]
+    pub to: Option<String>,
+    /// Only say how much there is to read, and how long that takes.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
 #[derive(Debug, Args)]
 struct Check {
     /// The DuckDB file.
@@ -133,6 +233,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             demo::run(args).await?;
         }
         Command::Replay(args) => replay::run(args).await?,
+        Command::Import(args) => import::run(args).await?,
+        Command::Rebuild(args) => rebuild::run(args).await?,
         Command::Check(args) => return check::run(&args.store),
         Command::Openapi => println!("{}", crate::api::openapi::json()),
     }

@@ -154,14 +154,14 @@ pub fn offer_after_upload(conn: &ReadConnection, request: RebuildRequest) -> Res
 fn offer(estimate: Estimate, request: RebuildRequest) -> RebuildOffer {
     let Estimate { fixes, since_ms, duration_s } = estimate;
     let since = since_ms.map(rfc3339);
-    let where_ = match (&request.site_id, &request.map_id, &request.area_id) {
-        (Some(_), _, _) => "on this site's maps",
-        (_, None, None) => "on all maps",
-        _ => "on this map",
+    let place = match (&request.site_id, &request.map_id, &request.area_id) {
+        (Some(_), _, _) => "this site's maps",
+        (_, None, None) => "any map",
+        _ => "this map",
     };
     let message = match &since {
-        Some(since) => format!("{} fixes {where_} since {since}: rebuild?", grouped(fixes)),
-        None => format!("no fixes {where_}: nothing to rebuild"),
+        Some(since) => format!("{} fixes on {place} since {since}: rebuild?", grouped(fixes)),
+        None => format!("no fixes on {place}: nothing to rebuild"),
     };
     RebuildOffer { fixes, since, estimated_s: (duration_s * 10.0).ceil() / 10.0, message, request }
 }

@@ -138,7 +138,7 @@ fn shape(feature: &Object, is_vbeacon: bool) -> Result<Geometry, String> {
     }
 }
 
-fn rings(coordinates: &Value) -> Result<Vec<Vec<[f64; 2]>>, String> {
+pub fn rings(coordinates: &Value) -> Result<Vec<Vec<[f64; 2]>>, String> {
     let rings = items(coordinates, "the coordinates")?.iter().enumerate();
     rings
         .map(|(ring, positions)| {
@@ -152,12 +152,12 @@ fn rings(coordinates: &Value) -> Result<Vec<Vec<[f64; 2]>>, String> {
         .collect()
 }
 
-fn items<'a>(value: &'a Value, what: &str) -> Result<&'a [Value], String> {
+pub fn items<'a>(value: &'a Value, what: &str) -> Result<&'a [Value], String> {
     value.as_array().map(Vec::as_slice).ok_or_else(|| format!("{what} must be a list, not {}", type_of(value)))
 }
 
 /// The first two numbers. A third is height, which a floor has none of.
-fn position(value: &Value) -> Option<[f64; 2]> {
+pub fn position(value: &Value) -> Option<[f64; 2]> {
     let numbers = value.as_array().filter(|numbers| numbers.iter().all(Value::is_number))?;
     let finite = |number: &Value| number.as_f64().filter(|number| number.is_finite());
     Some([finite(numbers.first()?)?, finite(numbers.get(1)?)?])

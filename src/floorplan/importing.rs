@@ -11,7 +11,7 @@ use super::georeference::Placement;
 use super::image::check_image;
 use super::import::{Import, ImportOptions, KnownMap, MapImage, PlacedAccessPoint, PlacedArea, SitePlan, SourceFile};
 use super::reader::{Object, Reader};
-use super::{AREAS_MAX, Problem, map_document, mist};
+use super::{AREAS_MAX, Problem, imdf, map_document, mist};
 use crate::model::floorplan::MapPlan;
 use crate::model::ids::{AreaKind, Id, MapId, SiteId};
 
@@ -26,6 +26,9 @@ pub fn read_import(
     options: &ImportOptions,
     known: &dyn Fn(&MapId) -> Option<KnownMap>,
 ) -> Result<Import, Vec<Problem>> {
+    if imdf::is_imdf(&files) {
+        return imdf::read(files, options, known);
+    }
     let mut importer =
         Importer { reader: Reader::default(), options, known, import: Import::default(), map_at: HashMap::new() };
     let (images, documents) = sorted(&mut importer.reader, files);
@@ -117,7 +120,7 @@ impl Importer<'_> {
 
     fn site(&mut self, object: &Object) {
         let Some(id) = self.reader.id_text(object, "id") else {
-            return self.reader.fault(&object.place, "has no id");
+            return self.reader.fault(&named(object, "site").place, "has no id");
         };
         let name = self.reader.text(object, "name");
         let zone = self.reader.text(object, "timezone").or_else(|| self.reader.text(object, "time_zone"));
@@ -133,13 +136,13 @@ impl Importer<'_> {
 
     fn map(&mut self, object: &Object, site: Option<SiteId>) {
         let Some(id) = self.reader.id_text(object, "id").or_else(|| self.reader.id_text(object, "map_id")) else {
-            return self.reader.fault(&object.place, "has neither an id nor a name");
+            return self.reader.fault(&named(object, "map").place, "has neither an id nor a name");
         };
         let id = MapId::from(id.as_str());
         let mut plan = map_document::plan(&mut self.reader, &id, object, self.options.ppm);
         plan.site = plan.site.or(site).or_else(|| self.options.site.clone());
         if self.map_at.contains_key(&id) {
-            return self.reader.twice(if object.place.is_empty() { "map" } else { &object.place }, &id, None);
+            return self.reader.twice(&named(object, "map").place, &id, None);
         }
         self.add_map(plan);
     }
@@ -148,7 +151,7 @@ impl Importer<'_> {
         let Some(id) = self.map_of_collection(object) else {
             let reason =
                 "names no map: give it a member `map_id`, or import it onto one with --map (`map` in the address)";
-            return self.reader.fault(if object.place.is_empty() { "document" } else { &object.place }, reason);
+            return self.reader.fault(&named(object, "document").place, reason);
         };
         let (ppm, placement) = self.frame_of(&id);
         let otherwise = Otherwise { units: self.options.units, ppm, placement };

@@ -11,6 +11,7 @@ mod geojson;
 mod geojson_write;
 mod georeference;
 pub mod image;
+mod imdf;
 mod import;
 mod importing;
 #[cfg(test)]

@@ -231,6 +231,9 @@ proptest! {
         let _ = read_map(&MapId::from("m"), &document);
         let _ = import(&document);
         let _ = import(&json!({"org": document, "sites": {"s": document}}));
+        let imdf = ["manifest.json", "venue.geojson", "level.geojson", "unit.geojson", "opening.geojson"];
+        let imdf = imdf.map(|name| SourceFile { name: name.into(), bytes: document.to_string().into_bytes() });
+        let _ = read_import(imdf.to_vec(), &ImportOptions::default(), &|_| None);
         for kind in AreaKind::ALL {
             let _ = read_area(kind, &Id::object("a"), &document, Some(2.0));
         }

@@ -1,0 +1,94 @@
+//! Commands that ask a server: one that runs, or one of their own over a stopped server's file.
+
+pub mod import;
+pub mod rebuild;
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::cli::Reach;
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// A server to ask.
+pub struct Server {
+    client: reqwest::Client,
+    base: String,
+    own: Option<Own>,
+}
+
+/// A server of the command's own, on a free port of the loopback interface.
+struct Own {
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Server {
+    pub async fn reach(reach: &Reach) -> anyhow::Result<Server> {
+        // A rebuild of a large file may keep one answer waiting for long, so there is no time limit.
+        let client = reqwest::Client::new();
+        let Some(store) = &reach.store else {
+            return Ok(Server { client, base: reach.url.trim_end_matches('/').to_owned(), own: None });
+        };
+        let app = open(store, reach.config.as_deref()).await?;
+        let base = format!("http://{}", app.address()?);
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(app.run(async {
+            let _ = stopped.await;
+        }));
+        Ok(Server { client, base, own: Some(Own { stop, serving }) })
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// The answer to a request; one that is an error is told with all its faults.
+    pub async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("no server answers at {}: start one, or name its file with --store", self.base))?;
+        let is_good = answer.status().is_success();
+        let body: Value = answer.json().await.context("the server's answer is not JSON")?;
+        if is_good { Ok(body) } else { bail!(told(&body)) }
+    }
+
+    /// Ends the command's own server, its work committed.
+    pub async fn close(self) -> anyhow::Result<()> {
+        match self.own {
+            Some(Own { stop, serving }) => {
+                let _ = stop.send(());
+                serving.await?
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+async fn open(store: &Path, config: Option<&Path>) -> anyhow::Result<App> {
+    if !store.is_file() {
+        bail!("there is no file {}", store.display());
+    }
+    let mut config = Config::load(config).context("configuration")?;
+    config.store.path = store.to_owned();
+    config.server.listen = ([127, 0, 0, 1], 0).into();
+    App::start(&config, Clock::System).await.context("open the file; if a server runs on it, leave --store out")
+}
+
+/// A problem as lines: what is wrong, then each fault with its file and place.
+fn told(problem: &Value) -> String {
+    let mut lines = vec![problem["detail"].as_str().map_or_else(|| problem.to_string(), str::to_owned)];
+    for fault in problem["errors"].as_array().into_iter().flatten() {
+        let text = |key: &str| fault[key].as_str().unwrap_or_default().to_owned();
+        let file = fault["file"].as_str().map(|file| format!("{file}: ")).unwrap_or_default();
+        lines.push(format!("  {file}{}: {}", text("place"), text("reason")));
+    }
+    lines.join("\n")
+}
