@@ -175,7 +175,7 @@ pub fn each_client(
 /// Each site's newest event that moved its clock, and when the first delivery with it was received: every fix and
 /// transition does, of the others those that named their time.
 pub fn clocks(conn: &Connection) -> Result<Vec<(SiteKey, EventTime, ReceivedAt)>, StoreError> {
-    let sql = "WITH seen AS (
+    let sql = "WITH seen AS NOT MATERIALIZED (
             SELECT site_key, event_at, received_at FROM store.fixes
             UNION ALL SELECT site_key, event_at, received_at FROM store.transitions
             UNION ALL SELECT site_key, event_at, received_at FROM (
@@ -268,7 +268,7 @@ pub fn each_fingerprint(
     mut take: impl FnMut(SiteKey, Fingerprint, EventTime, bool),
 ) -> Result<(), StoreError> {
     let sql = format!(
-        "WITH seen AS (
+        "WITH seen AS NOT MATERIALIZED (
              SELECT site_key, fingerprint, event_at, is_received_time FROM store.scans
              UNION ALL SELECT site_key, fingerprint, event_at, is_received_time FROM store.rssi_readings
              UNION ALL SELECT site_key, fingerprint, event_at, is_received_time FROM store.vendor_alerts
