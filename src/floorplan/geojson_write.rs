@@ -138,15 +138,14 @@ fn georeference(plan: &MapPlan) -> Value {
 
 /// A zone or virtual beacon as a feature: as it was drawn if those are the units, else with its place anew.
 ///
-/// Where it did not come as GeoJSON its id is written in canonical form, and its name, labels and limit are its
+/// Where it did not come as GeoJSON its id is written in canonical form, and its name, tags and limit are among its
 /// properties. `None` for an RSSI zone.
 pub fn write_feature(area: &AreaPlan, coordinates: Coordinates) -> Option<Value> {
     let geometry = geometry(&area.shape, coordinates)?;
     let drawn = area.drawn.as_ref();
     let came = drawn.and_then(|drawn| serde_json::from_str::<Map<String, Value>>(&drawn.feature_json).ok());
     let Some(mut feature) = came else {
-        let kept = area.properties_json.as_deref().and_then(|json| serde_json::from_str(json).ok());
-        let properties = kept.unwrap_or_else(|| plain_properties(area));
+        let properties = properties(area);
         let id = area.id.id.to_string();
         return Some(json!({ "type": "Feature", "id": id, "properties": properties, "geometry": geometry }));
     };
@@ -171,9 +170,14 @@ fn geometry(shape: &Shape, coordinates: Coordinates) -> Option<Value> {
     }
 }
 
-/// Null where there is nothing to say, as the standard has it.
-fn plain_properties(area: &AreaPlan) -> Value {
-    let mut properties = Map::new();
+/// Those that are kept, with what we call things: a name in several languages is kept as `labels`. Null where there is
+/// nothing to say, as the standard has it.
+fn properties(area: &AreaPlan) -> Value {
+    let kept = area.properties_json.as_deref().and_then(|json| serde_json::from_str::<Map<String, Value>>(json).ok());
+    let mut properties = kept.unwrap_or_default();
+    if let Some(labels) = properties.remove("name").filter(Value::is_object) {
+        properties.insert("labels".into(), labels);
+    }
     if let Some(name) = &area.name {
         properties.insert("name".into(), json!(name));
     }

@@ -136,25 +136,6 @@ impl Placement {
     }
 }
 
-/// A frame of its own for places that have none: north up, as large as the box around them. Gives the box's width and
-/// height in metres, too.
-pub fn north_up(positions: &[[f64; 2]]) -> Result<(Georeference, [f64; 2]), GeoreferenceError> {
-    let Some(&first) = positions.first() else { return Err(GeoreferenceError::TooFew(0)) };
-    let (mut min, mut max) = (first, first);
-    for position in positions {
-        for axis in 0..2 {
-            (min[axis], max[axis]) = (min[axis].min(position[axis]), max[axis].max(position[axis]));
-        }
-    }
-    let (east_m, north_m) = metres_per_degree((min[1] + max[1]) / 2.0);
-    let (width_m, height_m) = ((max[0] - min[0]) * east_m, (max[1] - min[1]) * north_m);
-    let control_points = vec![
-        ControlPoint { lon_deg: min[0], lat_deg: max[1], x_m: 0.0, y_m: 0.0 },
-        ControlPoint { lon_deg: max[0], lat_deg: min[1], x_m: width_m, y_m: height_m },
-    ];
-    Ok((Georeference { control_points }, [width_m, height_m]))
-}
-
 /// Reads the member `georeference` of a document: `{"control_points": [{"lon_deg", "lat_deg", "x_m", "y_m"}, ...]}`.
 ///
 /// `lon` and `lat` are taken for their names, too, and `x_px`, `y_px` where `ppm` is known.
@@ -209,7 +190,7 @@ fn is_place(point: &ControlPoint) -> bool {
 }
 
 /// From the radii of curvature in the prime vertical and in the meridian.
-fn metres_per_degree(lat_deg: f64) -> (f64, f64) {
+pub(super) fn metres_per_degree(lat_deg: f64) -> (f64, f64) {
     let latitude = lat_deg.to_radians();
     let w2 = 1.0 - ECCENTRICITY_2 * latitude.sin().powi(2);
     let prime_vertical = SEMI_MAJOR_M / w2.sqrt();

@@ -27,10 +27,16 @@ pub fn read_import(
     known: &dyn Fn(&MapId) -> Option<KnownMap>,
 ) -> Result<Import, Vec<Problem>> {
     if imdf::is_imdf(&files) {
-        return imdf::read(files, options, known);
+        return imdf::read(&files, options, known);
     }
-    let mut importer =
-        Importer { reader: Reader::default(), options, known, import: Import::default(), map_at: HashMap::new() };
+    let mut importer = Importer {
+        reader: Reader::default(),
+        options,
+        known,
+        import: Import::default(),
+        map_at: HashMap::new(),
+        map_of_stem: HashMap::new(),
+    };
     let (images, documents) = sorted(&mut importer.reader, files);
     let pieces = importer.take_apart(documents);
     importer.read(pieces);
@@ -63,6 +69,8 @@ struct Importer<'a> {
     import: Import,
     /// Where in the import each of its maps is.
     map_at: HashMap<MapId, usize>,
+    /// The map of a file of that name without its ending; `None` where the file has several.
+    map_of_stem: HashMap<String, Option<MapId>>,
 }
 
 impl Importer<'_> {
@@ -111,7 +119,7 @@ impl Importer<'_> {
             match piece.kind {
                 Kind::Site => self.site(&object),
                 Kind::Map => self.map(&object, piece.site.clone()),
-                Kind::Collection => self.collection(&object),
+                Kind::Collection => self.collection(&object, piece.file.as_deref()),
                 Kind::Area(kind) => self.area(&object, kind, piece.site.clone()),
                 Kind::AccessPoint => self.access_point(&object),
             }
@@ -147,12 +155,16 @@ impl Importer<'_> {
         self.add_map(plan);
     }
 
-    fn collection(&mut self, object: &Object) {
+    fn collection(&mut self, object: &Object, file: Option<&str>) {
         let Some(id) = self.map_of_collection(object) else {
             let reason =
                 "names no map: give it a member `map_id`, or import it onto one with --map (`map` in the address)";
             return self.reader.fault(&named(object, "document").place, reason);
         };
+        if let Some(file) = file {
+            let one = |known: &mut Option<MapId>| *known = known.take().filter(|known| *known == id);
+            self.map_of_stem.entry(stem(file).to_owned()).and_modify(one).or_insert_with(|| Some(id.clone()));
+        }
         let (ppm, placement) = self.frame_of(&id);
         let otherwise = Otherwise { units: self.options.units, ppm, placement };
         let mut plan = collection::map(&mut self.reader, &id, object, otherwise);
@@ -225,23 +237,21 @@ impl Importer<'_> {
         }
     }
 
-    /// Images are matched by their names: `<map id>.png`, or anything that ends in `_map_<map id>.png`.
+    /// Images are matched by their names: `<map id>.png`, anything that ends in `_map_<map id>.png`, or the name of the
+    /// GeoJSON file whose map it is of.
     fn images(&mut self, files: Vec<SourceFile>) {
         let is_alone = files.len() == 1 && self.import.maps.len() == 1;
         let mut taken = HashSet::new();
         for SourceFile { name, bytes } in files {
             self.reader.open(Some(&name));
-            let base = name.rsplit('/').next().unwrap_or(&name);
-            let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
-            let named = MapId::from(stem.rsplit_once("_map_").map_or(stem, |(_, id)| id));
+            let base = stem(name.rsplit('/').next().unwrap_or(&name));
+            let named = MapId::from(base.rsplit_once("_map_").map_or(base, |(_, id)| id));
             let is_there = self.map_at.contains_key(&named) || (self.known)(&named).is_some();
-            let map = match (is_there, is_alone) {
-                (true, _) => named,
-                (false, true) => self.import.maps[0].id.clone(),
-                (false, false) => {
-                    self.reader.note("left out: its name names no map; call it <map id>.png");
-                    continue;
-                }
+            let beside = self.map_of_stem.get(stem(&name)).cloned().flatten();
+            let only = is_alone.then(|| self.import.maps[0].id.clone());
+            let Some(map) = is_there.then_some(named).or(beside).or(only) else {
+                self.reader.note("left out: its name names no map; call it <map id>.png");
+                continue;
             };
             match check_image(&bytes) {
                 Ok(_) if !taken.insert(map.clone()) => {
@@ -341,6 +351,11 @@ impl Importer<'_> {
         }
         if asked.len() == 1 { asked.pop() } else { None }
     }
+}
+
+/// A file's name without its ending.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// The object itself has no place when it is a whole document; then it is called what it is.

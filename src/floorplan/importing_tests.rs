@@ -153,6 +153,26 @@ fn all_that_is_wrong_is_told_with_file_feature_and_reason() {
 }
 
 #[test]
+fn an_image_is_of_the_map_of_its_name_or_of_the_file_beside_it() {
+    let floor = |map: &str| json!({"type": "FeatureCollection", "map_id": map, "features": []});
+    let image = |name: &str| SourceFile { name: name.into(), bytes: png() };
+    let import = read(vec![
+        file("a/ground.geojson", floor("g")),
+        file("first.geojson", floor("f")),
+        image("a/ground.png"),
+        image("x_map_f.png"),
+        image("known.png"),
+        image("ground.png"),
+    ])
+    .unwrap();
+    let maps: Vec<String> = import.images.iter().map(|image| image.map.to_string()).collect();
+    assert_eq!(maps, ["g", "f", "known"]);
+    assert_eq!(import.notes.len(), 1, "{:?}", import.notes);
+    let twice = read(vec![file("g.geojson", floor("g")), image("g.png"), image("g.jpg")]).unwrap_err();
+    assert_eq!(twice, "g.jpg|image: is a second image of map g\n");
+}
+
+#[test]
 fn what_is_no_floorplan_is_a_fault_alone_and_a_note_beside_one() {
     let delivery = json!({"topic": "location", "events": []});
     assert!(read(vec![file("delivery.json", delivery.clone())]).unwrap_err().contains("holds no map, zone"));
