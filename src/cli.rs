@@ -152,7 +152,7 @@ A floor of an IMDF archive, placed on a map that has control points:
 #[derive(Debug, Args)]
 #[command(after_help = IMPORT_EXAMPLES)]
 pub struct Import {
-    /// A JSON document, a zip archive, or a folder of documents and images. An image is called <map id>.png.
+    /// A JSON document, a zip archive, or a folder of documents and images. An image is called `<map id>.png`.
     pub path: PathBuf,
     /// Only say what would change.
     #[arg(long)]

@@ -12,7 +12,7 @@
 //! - A client's visits depend on its own events in order of time, not on what came between them or when clocks ticked.
 //! - Positions are millimetres and instants milliseconds from the receiver on; what the engine saw is what is stored.
 //!
-//! Read in this order: [`model`], [`engine`], [`receiver`], [`pipeline`], [`store`], [`api`], [`app`].
+//! Read in this order: [`model`], [`engine`], [`receiver`], [`pipeline`], [`store`], [`rebuild`], [`api`], [`app`].
 
 pub mod model;
 
