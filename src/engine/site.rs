@@ -85,9 +85,11 @@ impl Site {
         if !self.clients.entry(fix.client).or_default().is_new_fix(fix.at, window) {
             return Verdict::Duplicate;
         }
+        self.clock.observe(fix.at, fix.received_at);
+        self.close_due_but(Some(fix.client), changes);
         let verdict = self.step(fix, next_visit, changes);
         self.reschedule(fix.client);
-        self.observe(fix.at, fix.received_at, changes);
+        self.close_due(changes);
         verdict
     }
 
@@ -127,9 +129,11 @@ impl Site {
         if !self.clients.entry(client).or_default().is_new_transition(area, trigger, at, window) {
             return Verdict::Duplicate;
         }
+        self.clock.observe(at, transition.received_at);
+        self.close_due_but(Some(client), changes);
         let verdict = self.cross(transition, next_visit, changes);
         self.reschedule(transition.client);
-        self.observe(at, transition.received_at, changes);
+        self.close_due(changes);
         verdict
     }
 
@@ -246,6 +250,12 @@ impl Site {
     }
 
     fn close_due(&mut self, changes: &mut Vec<VisitChange>) {
+        self.close_due_but(None, changes);
+    }
+
+    /// What is due of all clients but one: the one whose event moved the clock, since that event says more of it than
+    /// the clock does. It is to be scheduled again afterwards.
+    fn close_due_but(&mut self, spared: Option<ClientKey>, changes: &mut Vec<VisitChange>) {
         let Some(reached) = self.clock.reached() else { return };
         if std::mem::take(&mut self.has_new_rules) {
             self.reschedule_all();
@@ -260,8 +270,10 @@ impl Site {
                 continue;
             }
             client.scheduled_ms = i64::MAX;
-            client.close_due(reached, &self.rules, changes);
-            self.reschedule(key);
+            if spared != Some(key) {
+                client.close_due(reached, &self.rules, changes);
+                self.reschedule(key);
+            }
         }
     }
 
