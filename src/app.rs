@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 
 use crate::api::Api;
@@ -54,6 +56,7 @@ impl App {
             defaults: config.defaults(),
             clock,
             metrics,
+            import_turn: Arc::new(Semaphore::new(1)),
             source_names,
         };
         // Answers to senders are too short to compress.

@@ -39,7 +39,8 @@ pub async fn post(
     let options = params.options()?;
     let bytes = whole_body(request, IMPORT_BYTES_MAX).await?;
     let known = api.read(known_maps).await?;
-    // Unpacking and checking outlines may take seconds.
+    // Unpacking and checking outlines may take seconds, and much memory: one upload at a time.
+    let _turn = api.import_turn.acquire().await.map_err(|_| ApiError::Stopped)?;
     let import = tokio::task::spawn_blocking(move || {
         let files = floorplan::unpack(None, bytes.into())?;
         floorplan::read_import(files, &options, &|id| known.get(id).cloned())
@@ -76,7 +77,10 @@ fn known_maps(conn: &ReadConnection) -> Result<HashMap<MapId, KnownMap>, crate::
 
 /// Sites first, then maps, then what lies on them.
 fn changes(import: Import, is_replacing: bool) -> Vec<Change> {
-    let Import { sites, maps, areas, access_points, images, notes: _ } = import;
+    let Import { sites, mut maps, mut areas, access_points, images, notes: _ } = import;
+    if is_replacing {
+        maps.extend(maps_of(&mut areas));
+    }
     let sites =
         sites.into_iter().map(|site| Change::SiteName { id: site.id, name: site.name, time_zone: site.time_zone });
     let maps = maps.into_iter().map(|plan| Change::Map { extent: extent(&plan, is_replacing), plan });
@@ -93,6 +97,21 @@ fn changes(import: Import, is_replacing: bool) -> Vec<Change> {
         bytes: image.bytes,
     });
     sites.chain(maps).chain(areas).chain(access_points).chain(images).collect()
+}
+
+/// Takes the areas of maps that are not in the upload, each map's as all that is on it.
+fn maps_of(areas: &mut Vec<PlacedArea>) -> Vec<MapPlan> {
+    let mut maps: Vec<MapPlan> = Vec::new();
+    for PlacedArea { site, map, plan } in std::mem::take(areas) {
+        match map {
+            None => areas.push(PlacedArea { site, map, plan }),
+            Some(id) => match maps.iter_mut().find(|known| known.id == id) {
+                Some(known) => known.areas.push(plan),
+                None => maps.push(MapPlan { areas: vec![plan], ..MapPlan::unsaid(id, site) }),
+            },
+        }
+    }
+    maps
 }
 
 /// A replacing upload tells all zones of its maps; beacons and access points only where it has any.

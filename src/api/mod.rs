@@ -24,6 +24,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::pipeline::{Defaults, Handle};
@@ -45,6 +46,8 @@ pub struct Api {
     pub defaults: Defaults,
     pub clock: Clock,
     pub metrics: Metrics,
+    /// Only one import is read at a time.
+    pub import_turn: Arc<Semaphore>,
     /// Configured webhook sources.
     pub source_names: Arc<[String]>,
 }

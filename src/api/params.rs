@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::error::ApiError;
 use crate::floorplan::{ImportOptions, UnitsName};
-use crate::model::ids::{AreaKind, ClientKind, Id, MapId, SiteId};
+use crate::model::ids::{AreaKind, ClientKind, ID_BYTES_MAX, Id, MapId, SiteId};
 use crate::model::time::LATEST_MS;
 use crate::model::visit::Source;
 use crate::store::queries::Scope;
@@ -126,7 +126,7 @@ pub struct PlaceParams {
     pub at: Option<String>,
     /// `geojson`: a FeatureCollection.
     pub format: Option<String>,
-    /// Of the coordinates in GeoJSON: `metres`, `pixels` or `wgs84`. By default each as it was drawn.
+    /// Of the coordinates in GeoJSON: `metres` (the default), `pixels` or `wgs84`.
     pub units: Option<String>,
 }
 
@@ -150,6 +150,15 @@ pub struct MapParams {
     pub site: Option<String>,
     /// As they were at this time: RFC 3339, or a duration back from now. By default now.
     pub at: Option<String>,
+}
+
+/// What is missing, and where.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UnmappedParams {
+    /// Site id.
+    pub site: Option<String>,
 }
 
 /// How to show a map.
@@ -210,6 +219,11 @@ impl ImportParams {
         });
         if self.ppm.is_some_and(|ppm| !(1.0e-3..=1.0e6).contains(&ppm)) {
             return Err(ApiError::BadRequest("`ppm` must be from 0.001 to 1,000,000 pixels per metre".into()));
+        }
+        for (name, id) in [("site", &self.site), ("map", &self.map)] {
+            if id.as_ref().is_some_and(|id| id.trim().is_empty() || id.len() > ID_BYTES_MAX) {
+                return Err(ApiError::BadRequest(format!("`{name}` must be an id of 1 to {ID_BYTES_MAX} bytes")));
+            }
         }
         Ok(ImportOptions {
             site: self.site.as_deref().map(SiteId::from),

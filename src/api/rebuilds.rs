@@ -99,6 +99,9 @@ fn target(conn: &ReadConnection, asked: &RebuildRequest) -> Result<Target, ApiEr
     let kind = named("area_kind", &asked.area_kind, AreaKind::from_name, "zone, vbeacon or rssizone")?;
     let places = Places::read(conn)?;
     let unknown = |what, id: &str| ApiError::NotFound { what, id: settled(id) };
+    if kind.is_some() && asked.area_id.is_none() {
+        return Err(ApiError::BadRequest("`area_kind` needs an `area_id`".into()));
+    }
     match (&asked.site_id, &asked.map_id, &asked.area_id) {
         (None, None, None) => Ok(Target::All),
         (Some(id), None, None) => {

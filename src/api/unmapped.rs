@@ -4,16 +4,16 @@ use axum::Json;
 use axum::extract::State;
 
 use super::dto::{Unmapped, UnmappedArea, UnmappedMap};
-use super::params::{MapParams, Query, settled};
+use super::params::{Query, UnmappedParams, settled};
 use super::{Api, Fallible};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::queries;
 
 /// Maps and areas that events named but nobody uploaded, the most named first: what to import next.
-#[utoipa::path(get, path = "/v1/unmapped", tag = "places", params(MapParams),
+#[utoipa::path(get, path = "/v1/unmapped", tag = "places", params(UnmappedParams),
     responses((status = 200, body = Unmapped), (status = 400, body = Problem)))]
-pub async fn list(State(api): State<Api>, Query(params): Query<MapParams>) -> Fallible<Json<Unmapped>> {
+pub async fn list(State(api): State<Api>, Query(params): Query<UnmappedParams>) -> Fallible<Json<Unmapped>> {
     let site = params.site.as_deref().map(settled);
     let rows = api.read(move |conn| queries::unmapped(conn, site.as_deref())).await?;
     let mut found = Unmapped { maps: Vec::new(), areas: Vec::new() };

@@ -67,9 +67,10 @@ fn gather(folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> anyhow::R
         if floorplan::is_hidden(&name) {
             continue;
         }
-        if path.is_dir() {
+        // Links to folders may go round in circles, and what is no file may never end.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             gather(&path, &format!("{name}/"), files)?;
-        } else {
+        } else if path.is_file() {
             let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
             files.push(SourceFile { name, bytes });
         }

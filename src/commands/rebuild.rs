@@ -30,7 +30,11 @@ async fn do_it(server: &Server, args: &Rebuild) -> anyhow::Result<String> {
     let request = server.request(Method::POST, "/v1/rebuilds").json(&wanted);
     if args.dry_run {
         let offer = server.answer(request.query(&[("dry_run", "true")])).await?;
-        return Ok(format!("{} About {} s.", offer["message"].as_str().unwrap_or_default(), offer["estimated_s"]));
+        let message = offer["message"].as_str().unwrap_or_default();
+        return Ok(match offer["fixes"].as_u64() {
+            Some(0) => message.to_owned(),
+            _ => format!("{message} About {} s.", offer["estimated_s"]),
+        });
     }
     let asked = server.answer(request).await?;
     let path = format!("/v1/rebuilds/{}", asked["rebuild_id"]);

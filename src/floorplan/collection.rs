@@ -44,7 +44,7 @@ pub fn map(reader: &mut Reader, id: &MapId, collection: &Object, otherwise: Othe
     }
 }
 
-/// The units of a collection inside another document, such as a map's `zones`.
+/// The units of a collection inside another document, such as a map's `zones`, or of a feature that stands alone.
 pub fn nested_coordinates(reader: &mut Reader, collection: &Object, otherwise: Otherwise) -> Option<Coordinates> {
     let ppm = reader.size(collection, "ppm");
     let placed = georeference::read(reader, collection, ppm.or(otherwise.ppm));

@@ -96,7 +96,7 @@ pub fn area(reader: &mut Reader, feature: &Object, address: Option<&Id>, coordin
         }
         Ok(Geometry::Point(at)) => {
             let at = reader.near(&feature.place, coordinates.to_metres(at));
-            (AreaKind::Vbeacon, at.map(|[x_m, y_m]| Shape::Vbeacon { x_m, y_m, details_json: None }))
+            (AreaKind::Vbeacon, at.map(|[x_m, y_m]| Shape::Vbeacon { x_m, y_m, details_json: details_of(&properties) }))
         }
         Err(reason) => {
             reader.fault(&feature.place, reason);
@@ -108,6 +108,11 @@ pub fn area(reader: &mut Reader, feature: &Object, address: Option<&Id>, coordin
     let properties_json = feature.get("properties").map(Value::to_string);
     let feature_json = serde_json::to_string(feature.members).expect("JSON that was read can be written");
     Some(AreaPlan { properties_json, drawn: Some(Drawn { units: coordinates.units(), feature_json }), ..area })
+}
+
+/// What a beacon is, beside its place, as it is exported.
+fn details_of(properties: &Object) -> Option<String> {
+    properties.get("details").filter(|details| details.is_object()).map(Value::to_string)
 }
 
 /// A geometry in the document's own units.

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::UnitsName;
 use super::collection::{implied_units, placement_of};
 use super::geojson::Coordinates;
+use super::reader::{Object, Reader};
+use super::{UnitsName, geojson, georeference};
 use crate::model::floorplan::{AreaPlan, Georeference, MapPlan, Shape, Units};
 use crate::model::ids::AreaKind;
 
@@ -91,13 +92,22 @@ fn agreeing(mut members: Map<String, Value>, plan: &MapPlan, coordinates: Coordi
     {
         members.insert("ppm".into(), json!(ppm));
     }
-    if matches!(coordinates, Coordinates::Wgs84(_)) && !members.contains_key("georeference") {
-        members.insert("georeference".into(), georeference(plan));
+    let is_said = members.contains_key("georeference");
+    if matches!(coordinates, Coordinates::Wgs84(_)) && !is_said || is_said && !says_place_of(&members, plan) {
+        members.insert("georeference".into(), georeference_member(plan));
     }
     if units_of(&members).name() != name_of(coordinates) {
         members.insert("units".into(), json!(name_of(coordinates)));
     }
     members
+}
+
+/// Whether the georeference among a collection's members is the map's of now.
+fn says_place_of(members: &Map<String, Value>, plan: &MapPlan) -> bool {
+    let document = Object { place: String::new(), members };
+    let ppm = members.get("ppm").and_then(Value::as_f64).or(plan.ppm);
+    let said = georeference::read(&mut Reader::default(), &document, ppm);
+    plan.georeference.is_none() || said.map(|(said, _)| said) == plan.georeference
 }
 
 /// All that is known of the map.
@@ -108,7 +118,7 @@ fn plain_members(plan: &MapPlan, coordinates: Coordinates) -> Map<String, Value>
         members.insert("site_id".into(), json!(site.to_string()));
     }
     if plan.georeference.is_some() {
-        members.insert("georeference".into(), georeference(plan));
+        members.insert("georeference".into(), georeference_member(plan));
     }
     members.insert("units".into(), json!(name_of(coordinates)));
     members
@@ -129,7 +139,7 @@ fn attributes(plan: &MapPlan) -> impl Iterator<Item = (&'static str, Value)> {
     .filter_map(|(key, value)| Some((key, value?)))
 }
 
-fn georeference(plan: &MapPlan) -> Value {
+fn georeference_member(plan: &MapPlan) -> Value {
     let points = plan.georeference.iter().flat_map(|georeference| &georeference.control_points);
     let points: Vec<Value> =
         points.map(|p| json!({ "lon_deg": p.lon_deg, "lat_deg": p.lat_deg, "x_m": p.x_m, "y_m": p.y_m })).collect();
@@ -149,12 +159,47 @@ pub fn write_feature(area: &AreaPlan, coordinates: Coordinates) -> Option<Value>
         let id = area.id.id.to_string();
         return Some(json!({ "type": "Feature", "id": id, "properties": properties, "geometry": geometry }));
     };
-    if drawn.is_some_and(|drawn| drawn.units != coordinates.units()) {
+    let is_same = drawn.is_some_and(|drawn| drawn.units == coordinates.units());
+    if !is_same || !lies_there(&feature, &area.shape, coordinates) {
         feature.insert("geometry".into(), geometry);
         // It is in the units of before.
         feature.remove("bbox");
     }
     Some(Value::Object(feature))
+}
+
+/// Whether a feature's degrees are those of its shape: the map may have been placed elsewhere since it was drawn.
+fn lies_there(feature: &Map<String, Value>, shape: &Shape, coordinates: Coordinates) -> bool {
+    if !matches!(coordinates, Coordinates::Wgs84(_)) {
+        return true;
+    }
+    let mut drawn = Vec::new();
+    gather(
+        feature.get("geometry").and_then(|geometry| geometry.get("coordinates")).unwrap_or(&Value::Null),
+        &mut drawn,
+    );
+    let now: Vec<[f64; 2]> = match shape {
+        Shape::Zone(outline) => outline.rings().flatten().collect(),
+        Shape::Vbeacon { x_m, y_m, .. } => vec![[*x_m, *y_m]],
+        Shape::Rssizone { .. } => Vec::new(),
+    };
+    let is_near = |(drawn, [x, y]): (&[f64; 2], &[f64; 2])| {
+        let [drawn_x, drawn_y] = coordinates.to_metres(*drawn);
+        (drawn_x - x).hypot(drawn_y - y) < SAME_M
+    };
+    drawn.len() == now.len() && drawn.iter().zip(&now).all(is_near)
+}
+
+/// Places nearer than this are the same, metres.
+const SAME_M: f64 = 1.0e-6;
+
+/// Positions of any geometry, in order.
+fn gather(coordinates: &Value, positions: &mut Vec<[f64; 2]>) {
+    match (geojson::position(coordinates), coordinates) {
+        (Some(position), _) => positions.push(position),
+        (None, Value::Array(items)) => items.iter().for_each(|item| gather(item, positions)),
+        _ => {}
+    }
 }
 
 fn geometry(shape: &Shape, coordinates: Coordinates) -> Option<Value> {
@@ -189,6 +234,9 @@ fn properties(area: &AreaPlan) -> Value {
     }
     if area.id.kind == AreaKind::Vbeacon {
         properties.insert("kind".into(), json!(AreaKind::Vbeacon.name()));
+        if let Shape::Vbeacon { details_json: Some(details), .. } = &area.shape {
+            properties.insert("details".into(), serde_json::from_str(details).unwrap_or_default());
+        }
     }
     if properties.is_empty() { Value::Null } else { Value::Object(properties) }
 }

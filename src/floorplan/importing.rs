@@ -1,5 +1,6 @@
 //! An upload of files, whatever they are, becomes plans of sites, maps and areas: all of it, or all that is wrong with it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
@@ -10,13 +11,16 @@ use super::document::{Kind, Piece, take_apart};
 use super::georeference::Placement;
 use super::image::check_image;
 use super::import::{Import, ImportOptions, KnownMap, MapImage, PlacedAccessPoint, PlacedArea, SitePlan, SourceFile};
-use super::reader::{Object, Reader};
-use super::{AREAS_MAX, Problem, imdf, map_document, mist};
-use crate::model::floorplan::MapPlan;
+use super::reader::{Object, Reader, place_of};
+use super::{AREAS_MAX, Problem, UnitsName, geojson, imdf, map_document, mist};
+use crate::model::floorplan::{AreaPlan, MapPlan};
 use crate::model::ids::{AreaKind, Id, MapId, SiteId};
 
 /// Maps of one upload beyond which it is no set of floorplans.
 const MAPS_MAX: usize = 2_000;
+
+/// Bytes of JSON in one upload: each may take seventy times as much memory once it is parsed.
+const JSON_BYTES_MAX: usize = 32 << 20;
 
 /// Reads an upload. `known` says what the server has of a map; with any fault nothing is taken.
 ///
@@ -38,7 +42,7 @@ pub fn read_import(
         map_of_stem: HashMap::new(),
     };
     let (images, documents) = sorted(&mut importer.reader, files);
-    let pieces = importer.take_apart(documents);
+    let pieces = importer.take_apart(documents, images.is_empty());
     importer.read(pieces);
     importer.images(images);
     importer.finish()
@@ -74,7 +78,14 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    fn take_apart(&mut self, documents: Vec<SourceFile>) -> Vec<Piece> {
+    fn take_apart(&mut self, documents: Vec<SourceFile>, is_all: bool) -> Vec<Piece> {
+        let bytes: usize = documents.iter().map(|document| document.bytes.len()).sum();
+        if bytes > JSON_BYTES_MAX {
+            let reason =
+                format!("holds {bytes} bytes of JSON, more than the {JSON_BYTES_MAX} that can be read at once");
+            self.reader.fault("document", reason);
+            return Vec::new();
+        }
         let (mut pieces, mut unknown) = (Vec::new(), Vec::new());
         for SourceFile { name, bytes } in documents {
             let file = (!name.is_empty()).then_some(name);
@@ -96,7 +107,7 @@ impl Importer<'_> {
                 self.reader.note(format!("left out: {instead}"));
             }
         }
-        if pieces.is_empty() && self.reader.is_faultless() {
+        if pieces.is_empty() && is_all && self.reader.is_faultless() {
             self.reader.open(None);
             self.reader.fault("document", "is empty: there is no floorplan in it");
         }
@@ -156,7 +167,26 @@ impl Importer<'_> {
     }
 
     fn collection(&mut self, object: &Object, file: Option<&str>) {
-        let Some(id) = self.map_of_collection(object) else {
+        let id = self.map_of_collection(object);
+        let (own, elsewhere) = apart(object.members, id.as_ref());
+        let units =
+            self.reader.text(object, "units").and_then(|name| UnitsName::from_name(&name)).or(self.options.units);
+        for (number, feature) in &elsewhere {
+            let place = place_of(
+                &object.place_of("features"),
+                *number,
+                feature.get("properties").and_then(|it| it.get("name")),
+            );
+            let feature = Object { place, members: feature };
+            if let Some(map) = self.reader.map_id(&feature) {
+                self.feature(&feature, self.options.site.clone(), map, units);
+            }
+        }
+        if !elsewhere.is_empty() && id.is_none() && own.get("features").is_some_and(|it| *it == json!([])) {
+            return;
+        }
+        let object = &Object { place: object.place.clone(), members: &own };
+        let Some(id) = id else {
             let reason =
                 "names no map: give it a member `map_id`, or import it onto one with --map (`map` in the address)";
             return self.reader.fault(&named(object, "document").place, reason);
@@ -172,6 +202,13 @@ impl Importer<'_> {
             Some(at) => {
                 let there = &mut self.import.maps[*at];
                 there.areas.append(&mut plan.areas);
+                there.site = there.site.take().or(plan.site);
+                there.name = there.name.take().or(plan.name);
+                there.width_m = there.width_m.or(plan.width_m);
+                there.height_m = there.height_m.or(plan.height_m);
+                there.ppm = there.ppm.or(plan.ppm);
+                there.orientation_deg = there.orientation_deg.or(plan.orientation_deg);
+                there.occupancy_limit = there.occupancy_limit.or(plan.occupancy_limit);
                 there.georeference = there.georeference.take().or(plan.georeference);
                 there.collection_json = there.collection_json.take().or(plan.collection_json);
             }
@@ -219,7 +256,27 @@ impl Importer<'_> {
             return self.reader.fault(&place, "names no map: it has no `map_id`");
         };
         let (ppm, _) = self.frame_of(&map);
-        let Some(plan) = mist::any_area(&mut self.reader, kind, &named(object, kind.name()), None, ppm) else { return };
+        let object = named(object, kind.name());
+        if object.has("geometry") {
+            return self.feature(&object, site, map, self.options.units);
+        }
+        if let Some(plan) = mist::area(&mut self.reader, kind, &object, None, ppm) {
+            self.place(site, map, plan);
+        }
+    }
+
+    /// A GeoJSON feature that names its own map.
+    fn feature(&mut self, object: &Object, site: Option<SiteId>, map: MapId, units: Option<UnitsName>) {
+        let (ppm, placement) = self.frame_of(&map);
+        let otherwise = Otherwise { units, ppm, placement };
+        if let Some(coordinates) = collection::nested_coordinates(&mut self.reader, object, otherwise)
+            && let Some(plan) = geojson::area(&mut self.reader, object, None, coordinates)
+        {
+            self.place(site, map, plan);
+        }
+    }
+
+    fn place(&mut self, site: Option<SiteId>, map: MapId, plan: AreaPlan) {
         match self.map_at.get(&map) {
             Some(at) => self.import.maps[*at].areas.push(plan),
             None => self.import.areas.push(PlacedArea { site, map: Some(map), plan }),
@@ -301,16 +358,16 @@ impl Importer<'_> {
                 Kind::Collection => {
                     self.reader.open(None);
                     let object = Object { place: String::new(), members: &piece.members };
-                    let map = ["map_id", "id"].iter().find_map(|key| object.get(key)?.as_str().map(str::to_owned));
+                    let map = ["map_id", "id"].iter().find_map(|key| settled(object.get(key)));
                     let map = map.or_else(|| self.options.map.as_ref().map(ToString::to_string));
                     given += give_ids_to_features(&mut piece.members, map.as_deref());
                 }
                 Kind::Area(kind) if !is_given(&piece.members, &["id"]) => {
-                    let map = piece.members.get("map_id").and_then(Value::as_str).map(str::to_owned);
+                    let map = settled(piece.members.get("map_id"));
                     given += usize::from(give_id(&mut piece.members, kind.name(), &piece.site, map.as_deref()));
                 }
                 Kind::AccessPoint if !is_given(&piece.members, &["id", "mac"]) => {
-                    let map = piece.members.get("map_id").and_then(Value::as_str).map(str::to_owned);
+                    let map = settled(piece.members.get("map_id"));
                     given += usize::from(give_id(&mut piece.members, "access point", &piece.site, map.as_deref()));
                 }
                 Kind::Area(_) | Kind::AccessPoint => {}
@@ -353,6 +410,39 @@ impl Importer<'_> {
     }
 }
 
+/// An id in its settled form, of text or a number.
+fn settled(id: Option<&Value>) -> Option<String> {
+    match id? {
+        Value::String(text) => Some(Id::object(text.trim()).to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+type Members = Map<String, Value>;
+
+/// A collection without the features that name another map, and those with their numbers.
+fn apart<'a>(members: &'a Members, map: Option<&MapId>) -> (Cow<'a, Members>, Vec<(usize, &'a Members)>) {
+    let map = map.map(ToString::to_string);
+    let is_elsewhere = |feature: &Value| {
+        let named = settled(feature.get("map_id"));
+        named.is_some() && named != map
+    };
+    let all = members.get("features").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let elsewhere: Vec<_> = all
+        .filter(|(_, feature)| is_elsewhere(feature))
+        .filter_map(|(number, feature)| Some((number, feature.as_object()?)))
+        .collect();
+    if elsewhere.is_empty() {
+        return (Cow::Borrowed(members), elsewhere);
+    }
+    let mut own = members.clone();
+    if let Some(Value::Array(features)) = own.get_mut("features") {
+        features.retain(|feature| !is_elsewhere(feature));
+    }
+    (Cow::Owned(own), elsewhere)
+}
+
 /// A file's name without its ending.
 fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
@@ -375,7 +465,7 @@ fn is_image_map(members: &Map<String, Value>) -> bool {
 /// Gives an id to something that has a name; whether it did.
 fn give_id(members: &mut Map<String, Value>, kind: &str, site: &Option<SiteId>, map: Option<&str>) -> bool {
     let Some(name) = members.get("name").and_then(Value::as_str).map(str::to_owned) else { return false };
-    let own_site = members.get("site_id").and_then(Value::as_str).map(str::to_owned);
+    let own_site = settled(members.get("site_id"));
     let site = own_site.or_else(|| site.as_ref().map(ToString::to_string)).unwrap_or_default();
     members.insert("id".into(), json!(made_id([kind, &site, map.unwrap_or_default(), &name])));
     true
@@ -384,13 +474,19 @@ fn give_id(members: &mut Map<String, Value>, kind: &str, site: &Option<SiteId>, 
 fn give_ids_to_features(members: &mut Map<String, Value>, map: Option<&str>) -> usize {
     let Some(Value::Array(features)) = members.get_mut("features") else { return 0 };
     let mut given = 0;
+    let mut named: HashMap<String, usize> = HashMap::new();
     for feature in features.iter_mut().filter_map(Value::as_object_mut) {
         let properties = feature.get("properties").and_then(Value::as_object);
         if is_given(feature, &["id"]) || properties.is_some_and(|it| is_given(it, &["id", "zone_id"])) {
             continue;
         }
         if let Some(name) = properties.and_then(|properties| properties.get("name")?.as_str()) {
-            let id = made_id(["feature", "", map.unwrap_or_default(), name]);
+            let map = settled(feature.get("map_id")).or(map.map(str::to_owned)).unwrap_or_default();
+            // The second of a name on a map is another thing than the first.
+            let before = named.entry(format!("{map}/{name}")).or_default();
+            *before += 1;
+            let number = if *before == 1 { String::new() } else { before.to_string() };
+            let id = made_id(["feature", &number, &map, name]);
             feature.insert("id".into(), json!(id));
             given += 1;
         }

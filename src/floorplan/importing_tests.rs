@@ -194,3 +194,77 @@ fn a_map_document_of_our_own_may_hold_zones_in_degrees() {
     assert!((corner[0] - 75.3).abs() < 0.1 && (corner[1] - 55.6).abs() < 0.2, "{corner:?}");
     assert!(import.notes[0].text.contains("control points fit to 0.00 m"), "{:?}", import.notes);
 }
+
+#[test]
+fn made_ids_follow_the_map_however_its_id_is_written_and_tell_namesakes_apart() {
+    let floor = |map: Value| {
+        let feature = |side: i32| {
+            json!({"type": "Feature", "properties": {"name": "Room"}, "geometry": {"type": "Polygon",
+                "coordinates": [[[0, 0], [side, 0], [side, side], [0, 0]]]}})
+        };
+        json!({"type": "FeatureCollection", "map_id": map, "features": [feature(4), feature(5)]})
+    };
+    let ids = |map: Value| -> Vec<String> {
+        let import = read(vec![file("f.geojson", floor(map))]).unwrap();
+        import.maps[0].areas.iter().map(|area| area.id.id.to_string()).collect()
+    };
+    assert_eq!(ids(json!(MAP)), ids(json!(MAP.to_uppercase())));
+    assert!(ids(json!(1)) != ids(json!(2)) && ids(json!(1))[0] != ids(json!(1))[1]);
+}
+
+#[test]
+fn a_map_that_was_placed_elsewhere_is_exported_where_it_is() {
+    let control_points = |x_m: f64| {
+        json!({"control_points": [{"lon_deg": 8.5, "lat_deg": 47.5, "x_m": x_m, "y_m": 0.0},
+            {"lon_deg": 8.501, "lat_deg": 47.5, "x_m": x_m + 75.3, "y_m": 0.0}]})
+    };
+    let document = json!({"type": "FeatureCollection", "map_id": "m", "georeference": control_points(0.0), "features": [
+        {"type": "Feature", "id": "z", "geometry": {"type": "Polygon",
+            "coordinates": [[[8.5, 47.5], [8.501, 47.5], [8.501, 47.4995], [8.5, 47.5]]]}}]});
+    let mut map = read(vec![file("m.geojson", document.clone())]).unwrap().maps.remove(0);
+    assert_eq!(write_map(&map, None).unwrap(), document);
+    let moved =
+        json!({"type": "FeatureCollection", "map_id": "m", "georeference": control_points(50.0), "features": []});
+    map.georeference = read(vec![file("m.geojson", moved)]).unwrap().maps.remove(0).georeference;
+    let exported = write_map(&map, None).unwrap();
+    assert_eq!(exported["georeference"], control_points(50.0));
+    let again = read(vec![file("m.geojson", exported)]).unwrap().maps.remove(0);
+    let (Shape::Zone(outline), Shape::Zone(other)) = (&map.areas[0].shape, &again.areas[0].shape) else { panic!() };
+    for ([x, y], [other_x, other_y]) in outline.rings().flatten().zip(other.rings().flatten()) {
+        assert!((x - other_x).hypot(y - other_y) < 1e-6);
+    }
+}
+
+#[test]
+fn a_beacon_keeps_what_it_is_through_geojson() {
+    let vbeacon =
+        json!({"id": "b", "map_id": "m", "x_m": 1, "y_m": 2, "uuid": "u", "major": 7, "power_mode": "default"});
+    let map = json!({"id": "m", "width_m": 9});
+    let import = read(vec![file("m.json", json!([map, vbeacon]))]).unwrap();
+    let exported = write_map(&import.maps[0], None).unwrap();
+    let again = read(vec![file("m.geojson", exported)]).unwrap();
+    assert_eq!(again.maps[0].areas[0].shape, import.maps[0].areas[0].shape);
+}
+
+#[test]
+fn collections_of_one_map_complete_each_other_and_images_alone_are_an_upload() {
+    let part = |members: Value| {
+        let mut document = json!({"type": "FeatureCollection", "map_id": "sp", "features": []});
+        for (key, value) in members.as_object().unwrap() {
+            document[key] = value.clone();
+        }
+        document
+    };
+    let files = vec![file("a.geojson", part(json!({}))), file("b.geojson", part(json!({"name": "N", "site_id": "s"})))];
+    let map = read(files).unwrap().maps.remove(0);
+    assert_eq!((map.name.as_deref(), map.site), (Some("N"), Some(SiteId::from("s"))));
+    let image = SourceFile { name: "known.png".into(), bytes: png() };
+    let readme = SourceFile { name: "readme.txt".into(), bytes: b"hello".to_vec() };
+    assert_eq!(read(vec![image, readme]).unwrap().images.len(), 1);
+}
+
+#[test]
+fn more_json_than_can_be_held_is_refused_before_it_is_parsed() {
+    let file = SourceFile { name: "a.json".into(), bytes: vec![b'['; 33 << 20] };
+    assert!(read(vec![file]).unwrap_err().contains("bytes of JSON, more than the"));
+}

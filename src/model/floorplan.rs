@@ -109,6 +109,26 @@ pub struct MapPlan {
     pub access_points: Vec<AccessPoint>,
 }
 
+impl MapPlan {
+    /// A map of which nothing is said.
+    pub fn unsaid(id: MapId, site: Option<SiteId>) -> MapPlan {
+        MapPlan {
+            id,
+            site,
+            name: None,
+            width_m: None,
+            height_m: None,
+            ppm: None,
+            orientation_deg: None,
+            occupancy_limit: None,
+            georeference: None,
+            collection_json: None,
+            areas: Vec::new(),
+            access_points: Vec::new(),
+        }
+    }
+}
+
 /// Where a map lies on Earth: places that are known in both frames, two or more.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Georeference {

@@ -151,6 +151,8 @@ impl Maker {
             Change::Area { site, map, plan, settings } => {
                 let site = site.map(|id| self.site_key(&id));
                 let map_key = map.as_ref().map(|id| self.map_key(id, site));
+                // What lies on a map is where the map is.
+                let site = map.as_ref().and_then(|id| self.directory.site_of_map(id)).or(site);
                 let put = self.area_put(&plan, site, map_key);
                 self.write_new_keys(conn)?;
                 let key = put.key;
@@ -235,9 +237,12 @@ impl Maker {
             return Ok(());
         }
         let rows: Vec<_> = access_points.iter().map(|ap| access_point_row(ap, key)).collect();
-        let effects = places::put_access_points(conn, key, &rows, is_complete)?;
+        let (effects, gone) = places::put_access_points(conn, key, &rows, is_complete)?;
         for (ap, effect) in rows.into_iter().zip(effects) {
             self.tell("access_point", ap.ap_id, ap.name, Some(map), effect);
+        }
+        for ap in gone {
+            self.tell("access_point", ap.ap_id, ap.name, Some(map), Effect::Ended);
         }
         Ok(())
     }

@@ -60,6 +60,10 @@ impl Directory {
         self.maps.contains_key(id)
     }
 
+    pub fn site_of_map(&self, id: &MapId) -> Option<SiteKey> {
+        self.maps.get(id)?.site
+    }
+
     pub fn is_known_area(&self, id: &AreaId) -> bool {
         self.areas.contains_key(id)
     }

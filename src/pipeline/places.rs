@@ -86,7 +86,8 @@ impl Places {
         for map in &self.maps {
             let rules = map.site.map_or(defaults.rules, |site| site_rules[&site]);
             let setup = self.setup(map, rules);
-            match (map.site, map.is_mapped) {
+            // Zones may lie on a map that nobody uploaded.
+            match (map.site, map.is_mapped || !setup.plan.zones.is_empty()) {
                 (Some(site), true) => setup.give_to(engine, site, map.key),
                 (Some(site), false) => engine.set_map(site, map.key, None),
                 (None, true) => {

@@ -2,6 +2,8 @@
 //!
 //! Each function runs inside the caller's transaction and does nothing when nothing changes.
 
+use std::collections::BTreeMap;
+
 use duckdb::{Connection, OptionalExt, params};
 use rustc_hash::FxHashMap;
 
@@ -187,6 +189,9 @@ pub fn put_map(
     if let Some(site) = site {
         let sql = "UPDATE store.maps SET site_key = $1 WHERE map_key = $2 AND site_key IS DISTINCT FROM $1";
         has_moved = conn.execute(sql, params![site.0, key.0])? > 0;
+        // What lies on a map is where the map is.
+        let sql = "UPDATE store.areas SET site_key = $1 WHERE map_key = $2 AND site_key IS DISTINCT FROM $1";
+        conn.execute(sql, params![site.0, key.0])?;
     }
     let effect = Effect::of(map_now(conn, key)?, record);
     if effect == Effect::Unchanged {
@@ -258,6 +263,7 @@ struct AreaNow {
 pub fn put_areas(conn: &Connection, areas: &[AreaPut], now: ReceivedAt) -> Result<Vec<Effect>, StoreError> {
     let before = areas_now(conn, areas.iter().map(|area| area.key))?;
     let (mut effects, mut ended, mut rows) = (Vec::with_capacity(areas.len()), Vec::new(), Vec::new());
+    let mut moved: BTreeMap<(Option<u32>, Option<u32>), Vec<AreaKey>> = BTreeMap::new();
     for AreaPut { key, site, map, record } in areas {
         let before = before.get(key).ok_or_else(|| StoreError::Corrupt {
             what: "areas",
@@ -266,9 +272,7 @@ pub fn put_areas(conn: &Connection, areas: &[AreaPut], now: ReceivedAt) -> Resul
         let (site, map) = (site.map(|site| site.0), map.map(|map| map.0));
         let has_moved = (site.is_some() && site != before.site) || (map.is_some() && map != before.map);
         if has_moved {
-            let sql = "UPDATE store.areas SET site_key = coalesce(?, site_key), map_key = coalesce(?, map_key)
-                       WHERE area_key = ?";
-            conn.execute(sql, params![site, map, key.0])?;
+            moved.entry((site, map)).or_default().push(*key);
         }
         let is_same = |(valid, on): &(AreaRecord, Option<u32>)| valid == record && (map.is_none() || map == *on);
         let effect = match &before.valid {
@@ -281,6 +285,14 @@ pub fn put_areas(conn: &Connection, areas: &[AreaPut], now: ReceivedAt) -> Resul
             }
         };
         effects.push(effect);
+    }
+    for ((site, map), keys) in moved {
+        let sql = format!(
+            "UPDATE store.areas SET site_key = coalesce(?, site_key), map_key = coalesce(?, map_key)
+             WHERE area_key IN ({})",
+            listed(keys.into_iter())
+        );
+        conn.execute(&sql, params![site, map])?;
     }
     end_areas(conn, &ended, now)?;
     append(conn, &rows)?;
@@ -398,6 +410,7 @@ pub fn end_areas(conn: &Connection, keys: &[AreaKey], now: ReceivedAt) -> Result
 /// Ends a map's current version and those of its zones and beacons; their history stays.
 pub fn end_map(conn: &Connection, key: MapKey, now: ReceivedAt) -> Result<(), StoreError> {
     end_version(conn, "map_versions", "map_key", key.0, now)?;
+    end_version(conn, "map_images", "map_key", key.0, now)?;
     conn.execute(
         "UPDATE store.area_versions SET valid_to = epoch_ms(?::BIGINT)::TIMESTAMPTZ
          WHERE valid_to IS NULL AND area_key IN (SELECT area_key FROM store.areas WHERE map_key = ?)",
@@ -419,13 +432,14 @@ pub fn put_image(conn: &Connection, image: row::MapImage) -> Result<Effect, Stor
     Ok(effect)
 }
 
-/// Places access points: each stands in one place only. If the list is all of the map, others on it are taken away.
+/// Places access points: each stands in one place only. If the list is all of the map, others on it are taken away, and
+/// told after the effects.
 pub fn put_access_points(
     conn: &Connection,
     map: MapKey,
     rows: &[row::AccessPoint],
     is_complete: bool,
-) -> Result<Vec<Effect>, StoreError> {
+) -> Result<(Vec<Effect>, Vec<row::AccessPoint>), StoreError> {
     let mut statement =
         conn.prepare("SELECT ap_id, mac, name, map_key, x_m, y_m, height_m, orientation_deg FROM store.access_points")?;
     let before: FxHashMap<String, row::AccessPoint> = statement
@@ -456,7 +470,11 @@ pub fn put_access_points(
         written.push(ap.clone());
     }
     append(conn, &written)?;
-    Ok(effects)
+    let is_kept = |ap: &row::AccessPoint| rows.iter().any(|row| row.ap_id == ap.ap_id);
+    let mut gone: Vec<_> = before.into_values().filter(|ap| ap.map_key == column(map.0) && !is_kept(ap)).collect();
+    gone.retain(|_| is_complete);
+    gone.sort_by(|a, b| a.ap_id.cmp(&b.ap_id));
+    Ok((effects, gone))
 }
 
 /// Ends the current version, if there is one, and gives the number of the next. Tables and columns are our own words.

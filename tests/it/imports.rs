@@ -270,3 +270,117 @@ async fn an_archive_that_would_fill_the_memory_is_refused_and_the_server_goes_on
         "{problem}"
     );
 }
+
+/// Fixes of some clients in the corner of a map, a minute apart.
+fn crowd(map: &str, site: &str) -> Value {
+    let fixes = (0..5).flat_map(|client| (0..3).map(move |minute| (client, minute)));
+    let events: Vec<Value> = fixes
+        .map(|(client, minute)| {
+            let mut event = crate::harness::fix(&format!("00000000000{client}"), f64::from(minute) * 60.0, 1.0, 1.0);
+            event["map_id"] = map.into();
+            event["site_id"] = site.into();
+            event
+        })
+        .collect();
+    crate::harness::delivery("location", events)
+}
+
+async fn rebuilt_visits(app: &TestApp, request: Value) -> Value {
+    let (status, asked) = app.call(Method::POST, "/v1/rebuilds", Some(request)).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{asked}");
+    for _ in 0..500 {
+        let found = app.get(&format!("/v1/rebuilds/{}", asked["rebuild_id"])).await;
+        if found["state"] == "done" {
+            return found["visits"].clone();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the rebuild does not end")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_that_moves_to_another_site_takes_its_zones_along() {
+    let app = TestApp::start().await;
+    let map = |site: &str, features: Vec<Value>| json!({"type": "FeatureCollection", "map_id": "w", "site_id": site, "features": features});
+    app.import("", &[file("w.geojson", &map("wrong", vec![square("wz", "Zone", 0.0, 5.0)]))]).await;
+    app.import("", &[file("w.geojson", &map("right", vec![]))]).await;
+    app.deliver(&crowd("w", "right")).await;
+    assert_eq!(app.get("/v1/areas?site=right").await["areas"][0]["area_id"], "wz");
+    assert_eq!(app.get("/v1/occupancy?site=right").await["areas"][0]["current"], 5);
+    for request in [json!({"map_id": "w"}), json!({"area_id": "wz"}), json!({})] {
+        assert_eq!(rebuilt_visits(&app, request).await, 5);
+    }
+    // A zone that says another site than its map lies where the map is.
+    let zone = json!([{"id": "late", "map_id": "w", "site_id": "wrong", "vertices_m":
+        [{"x": 0, "y": 0}, {"x": 5, "y": 0}, {"x": 5, "y": 5}]}]);
+    app.import("", &[file("zones.json", &zone)]).await;
+    assert_eq!(app.get("/v1/areas/late").await["site_id"], "right");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_on_a_map_that_only_events_know_counts() {
+    let app = TestApp::start().await;
+    app.deliver(&crowd("u1", SITE)).await;
+    let zone = json!([{"id": "z", "map_id": "u1", "vertices_m":
+        [{"x": 0, "y": 0}, {"x": 5, "y": 0}, {"x": 5, "y": 5}, {"x": 0, "y": 5}]}]);
+    let (_, answer) = app.import("", &[file("zones.json", &zone)]).await;
+    assert_eq!(answer["rebuild_offer"]["fixes"], 15);
+    assert_eq!(rebuilt_visits(&app, json!({"map_id": "u1"})).await, 5);
+    app.deliver(&crate::harness::delivery(
+        "location",
+        vec![{
+            let mut event = crate::harness::fix("0000000000aa", 200.0, 1.0, 1.0);
+            event["map_id"] = "u1".into();
+            event
+        }],
+    ))
+    .await;
+    let app = app.restart().await;
+    assert_eq!(app.get("/v1/occupancy?area=z").await["areas"][0]["current"], 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_api_exports_of_several_maps_goes_back_where_it_was() {
+    let app = TestApp::start().await;
+    let map = |id: &str, zone: &str| json!({"type": "FeatureCollection", "map_id": id, "ppm": 10, "units": "metres", "features": [square(zone, zone, 0.0, 4.0)]});
+    app.import("", &[file("a.geojson", &map("ma", "za")), file("b.geojson", &map("mb", "zb"))]).await;
+    let exported = app.get("/v1/areas?format=geojson&units=pixels").await;
+    assert_eq!(exported["features"][0]["geometry"]["coordinates"][0][1], json!([40.0, 0.0]));
+    let (status, answer) = app.import("", &[file("all.geojson", &exported)]).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let areas = app.get("/v1/areas").await;
+    let lying: Vec<_> = areas["areas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|area| (&area["map_id"], &area["area_id"], &area["shape"]["rings"][0][1]))
+        .collect();
+    let corner = json!([4.0, 0.0]);
+    assert_eq!(lying, [(&json!("ma"), &json!("za"), &corner), (&json!("mb"), &json!("zb"), &corner)]);
+    let feature = json!([{"type": "Feature", "id": "px", "map_id": "ma", "geometry": {"type": "Polygon",
+        "coordinates": [[[400, 400], [800, 400], [800, 800], [400, 400]]]}}]);
+    app.import("units=pixels", &[file("f.json", &feature)]).await;
+    assert_eq!(app.get("/v1/areas/px").await["shape"]["rings"][0][0], json!([40.0, 40.0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacing_list_of_zones_and_devices_tells_all_that_it_ends() {
+    let app = TestApp::start().await;
+    app.import("", &[file("f.geojson", &floor(vec![square("r1", "R1", 0.0, 4.0), square("r2", "R2", 5.0, 9.0)]))])
+        .await;
+    let devices = |ids: &[&str]| {
+        let device = |id: &&str| json!({"id": id, "type": "ap", "map_id": MAP, "x_m": 1, "y_m": 1});
+        json!(ids.iter().map(device).collect::<Vec<_>>())
+    };
+    app.import("", &[file("d.json", &devices(&["ap1", "ap2"]))]).await;
+    let zones = json!([{"id": "r1", "name": "R1", "map_id": MAP, "vertices_m":
+        [{"x": 0, "y": 0}, {"x": 4, "y": 0}, {"x": 4, "y": 4}, {"x": 0, "y": 4}]}]);
+    let (_, answer) = app.import("replace=true", &[file("z.json", &zones)]).await;
+    assert!(told(&answer).contains(&"ended zone R2".to_owned()), "{answer}");
+    let map = json!({"id": MAP, "width_m": 20, "devices": devices(&["ap1"])});
+    for dry_run in ["true", "false"] {
+        let query = format!("replace=true&dry_run={dry_run}");
+        let (_, answer) = app.import(&query, &[file("m.json", &map)]).await;
+        assert!(told(&answer).contains(&"ended access_point ap2".to_owned()), "{answer}");
+    }
+}

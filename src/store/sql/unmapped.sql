@@ -35,5 +35,5 @@ SELECT kind, id, site_id, map_id, events, fixes, clients, epoch_ms(first_at), ep
     LEFT JOIN store.maps m ON m.map_key = a.map_key
     LEFT JOIN store.sites s ON s.site_key = coalesce(a.site_key, m.site_key)
 )
-WHERE $1 IS NULL OR site_id = $1
+WHERE ($1 IS NULL OR site_id = $1) AND events > 0
 ORDER BY events DESC, site_id, id
