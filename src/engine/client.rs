@@ -150,24 +150,26 @@ impl Client {
 
     /// The first site time at which [`Client::close_due`] would close something; `i64::MAX` when nothing is open.
     pub fn deadline_ms(&self, rules: &Rules) -> i64 {
-        let mut deadline_ms = i64::MAX;
-        if let Some(newest) = self.newest_fix {
-            for stay in self.stays.iter().filter(|stay| !stay.is_closed) {
+        self.deadlines(rules).map(|(deadline_ms, _)| deadline_ms).min().unwrap_or(i64::MAX)
+    }
+
+    /// The site time at which [`Client::close_due`] would close each open visit.
+    pub fn deadlines<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (i64, Visit)> + 'a {
+        let computed = self.newest_fix.into_iter().flat_map(move |newest| {
+            self.stays.iter().filter(|stay| !stay.is_closed).map(move |stay| {
                 let rules = rules.of(stay.visit.area);
-                deadline_ms = deadline_ms.min(newest.0 + rules.presence_timeout_ms + 1);
-                if let Some(out) = stay.outside_since {
-                    deadline_ms = deadline_ms.min(out.0 + rules.exit_grace_ms);
-                }
-            }
-        }
-        if let Some(newest) = self.newest_sign {
-            for stay in self.reported.iter().filter_map(|reported| reported.stay.as_ref()) {
-                if !stay.is_closed {
-                    deadline_ms = deadline_ms.min(newest.0 + rules.of(stay.visit.area).reported_timeout_ms + 1);
-                }
-            }
-        }
-        deadline_ms
+                let silent_ms = newest.0 + rules.presence_timeout_ms + 1;
+                let out_ms = stay.outside_since.map_or(i64::MAX, |out| out.0 + rules.exit_grace_ms);
+                (silent_ms.min(out_ms), stay.visit)
+            })
+        });
+        let reported = self.newest_sign.into_iter().flat_map(move |newest| {
+            let stays = self.reported.iter().filter_map(|reported| reported.stay.as_ref());
+            stays
+                .filter(|stay| !stay.is_closed)
+                .map(move |stay| (newest.0 + rules.of(stay.visit.area).reported_timeout_ms + 1, stay.visit))
+        });
+        computed.chain(reported)
     }
 
     pub fn restore_fix(&mut self, at: EventTime, is_late: bool, window: DedupeWindow) {

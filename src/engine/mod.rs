@@ -10,12 +10,15 @@ mod dedupe;
 mod derivation;
 mod presence;
 mod site;
+mod watch;
 mod zone_index;
 
 #[cfg(test)]
 mod presence_properties;
 #[cfg(test)]
 mod timeline_tests;
+#[cfg(test)]
+mod watch_tests;
 #[cfg(test)]
 mod zone_index_properties;
 
@@ -26,8 +29,10 @@ use rustc_hash::FxHashMap;
 pub use dedupe::SeenHashes;
 pub use derivation::{Derivation, Input, Setup};
 pub use presence::Stay;
+pub use watch::{Alerting, Counted};
 pub use zone_index::{Zone, ZoneIndex};
 
+use crate::model::alert::{Alarm, AlarmChange, AlarmId};
 use crate::model::event::{Fingerprint, Trigger};
 use crate::model::ids::{AreaKey, ClientKey, MapKey, SiteKey, VisitKey};
 use crate::model::position::Position;
@@ -153,6 +158,17 @@ impl Engine {
         self.sites.iter().filter_map(|(key, site)| Some((*key, site.reached()?)))
     }
 
+    /// Takes the alert rules of a site; they are looked at with its next event or tick.
+    pub fn set_alerting(&mut self, site: SiteKey, alerting: Alerting) {
+        self.site(site).set_alerting(alerting);
+    }
+
+    /// What became of alarms since the last call, in order.
+    pub fn take_alarm_changes(&mut self) -> Vec<(SiteKey, AlarmChange)> {
+        let sites = self.sites.iter_mut();
+        sites.flat_map(|(key, site)| site.take_alarm_changes().into_iter().map(|change| (*key, change))).collect()
+    }
+
     fn site(&mut self, key: SiteKey) -> &mut Site {
         self.sites.entry(key).or_default()
     }
@@ -208,6 +224,11 @@ impl Engine {
     /// A client's newest sign of any sort, as far as restored.
     pub fn newest_sign(&self, site: SiteKey, client: ClientKey) -> Option<EventTime> {
         self.sites.get(&site)?.newest_sign(client)
+    }
+
+    /// An alarm that is not ok.
+    pub fn restore_alarm(&mut self, site: SiteKey, id: AlarmId, alarm: Alarm) {
+        self.site(site).restore_alarm(id, alarm);
     }
 
     /// An open visit, or one that the clock closed and the client's next sign may still open again. After the

@@ -7,8 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::client::Client;
 use super::presence::{Rules, Stay};
+use super::watch::{Alerting, Watch};
 use super::zone_index::ZoneIndex;
 use super::{DedupeWindow, FixInput, Input, Plan, TransitionInput, Verdict};
+use crate::model::alert::{Alarm, AlarmChange, AlarmId};
 use crate::model::event::Trigger;
 use crate::model::ids::{AreaKey, ClientKey, MapKey, VisitKey};
 use crate::model::position::Position;
@@ -26,6 +28,7 @@ pub struct Site {
     clients: FxHashMap<ClientKey, Client>,
     /// When to look at a client again. An entry that is not the client's current deadline is stale and skipped.
     deadlines: BinaryHeap<Reverse<(i64, ClientKey)>>,
+    watch: Watch,
     /// Reused between fixes.
     zones: Vec<(AreaKey, u32)>,
 }
@@ -45,6 +48,7 @@ impl Default for Site {
             clock: SiteClock::default(),
             clients: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
+            watch: Watch::default(),
             zones: Vec::new(),
         }
     }
@@ -87,7 +91,9 @@ impl Site {
         }
         self.clock.observe(fix.at, fix.received_at);
         self.close_due_but(Some(fix.client), changes);
+        let before = changes.len();
         let verdict = self.step(fix, next_visit, changes);
+        self.watch_since(before, changes);
         self.reschedule(fix.client);
         self.close_due(changes);
         verdict
@@ -131,7 +137,9 @@ impl Site {
         }
         self.clock.observe(at, transition.received_at);
         self.close_due_but(Some(client), changes);
+        let before = changes.len();
         let verdict = self.cross(transition, next_visit, changes);
+        self.watch_since(before, changes);
         self.reschedule(transition.client);
         self.close_due(changes);
         verdict
@@ -249,12 +257,18 @@ impl Site {
         }
     }
 
+    /// Counts for the alert rules anew, after stays were taken away and put in.
+    pub fn recount(&mut self) {
+        let stays = self.clients.values().flat_map(Client::stays);
+        self.watch.recount(stays.filter(|stay| !stay.is_closed).map(|stay| stay.visit));
+    }
+
     fn close_due(&mut self, changes: &mut Vec<VisitChange>) {
         self.close_due_but(None, changes);
     }
 
-    /// What is due of all clients but one: the one whose event moved the clock, since that event says more of it than
-    /// the clock does. It is to be scheduled again afterwards.
+    /// What is due of all clients but one: the one whose event moved the clock, since that event says more of its visits
+    /// than the clock does. It is to be scheduled again afterwards. That it was gone for a while is shown to the watch.
     fn close_due_but(&mut self, spared: Option<ClientKey>, changes: &mut Vec<VisitChange>) {
         let Some(reached) = self.clock.reached() else { return };
         if std::mem::take(&mut self.has_new_rules) {
@@ -262,19 +276,61 @@ impl Site {
         }
         while let Some(&Reverse((deadline_ms, key))) = self.deadlines.peek() {
             if deadline_ms > reached.0 {
-                return;
+                break;
             }
+            // Whoever is gone at the instant at which an alarm would fire is gone.
+            self.run_alarms_before(deadline_ms);
             self.deadlines.pop();
             let client = self.clients.get_mut(&key).expect("a client with a deadline is kept");
             if client.scheduled_ms != deadline_ms {
                 continue;
             }
             client.scheduled_ms = i64::MAX;
-            if spared != Some(key) {
-                client.close_due(reached, &self.rules, changes);
+            let deadline = EventTime(deadline_ms);
+            if spared == Some(key) {
+                let gone = client.deadlines(&self.rules).filter(|(due_ms, _)| *due_ms <= deadline_ms);
+                self.watch.note_gone(gone.map(|(_, visit)| visit), deadline);
+                let later =
+                    client.deadlines(&self.rules).map(|(due_ms, _)| due_ms).filter(|due_ms| *due_ms > deadline_ms);
+                if let Some(next_ms) = later.min() {
+                    client.scheduled_ms = next_ms;
+                    self.deadlines.push(Reverse((next_ms, key)));
+                }
+            } else {
+                let before = changes.len();
+                client.close_due(deadline, &self.rules, changes);
+                self.watch.note(&changes[before..], deadline);
                 self.reschedule(key);
             }
         }
+        self.run_alarms_before(reached.0 + 1);
+        self.watch.review(reached);
+    }
+
+    fn run_alarms_before(&mut self, end_ms: i64) {
+        while self.watch.deadline().is_some_and(|deadline| deadline.0 < end_ms) {
+            self.watch.run_deadline();
+        }
+    }
+
+    /// Shows the watch what an event did.
+    fn watch_since(&mut self, before: usize, changes: &[VisitChange]) {
+        if let Some(reached) = self.clock.reached() {
+            self.watch.note(&changes[before..], reached);
+        }
+    }
+
+    pub fn set_alerting(&mut self, alerting: Alerting) {
+        let stays = self.clients.values().flat_map(Client::stays);
+        self.watch.set(alerting, stays.filter(|stay| !stay.is_closed).map(|stay| stay.visit));
+    }
+
+    pub fn restore_alarm(&mut self, id: AlarmId, alarm: Alarm) {
+        self.watch.restore(id, alarm);
+    }
+
+    pub fn take_alarm_changes(&mut self) -> Vec<AlarmChange> {
+        self.watch.take_changes()
     }
 
     /// Shorter rules bring deadlines nearer.

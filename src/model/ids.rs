@@ -128,7 +128,11 @@ key!(
     /// Numbers visits in the order they were opened.
     VisitKey(i64),
     /// Numbers deliveries in the order they were committed.
-    DeliveryKey(i64)
+    DeliveryKey(i64),
+    /// Numbers alert rules in the order they were made.
+    RuleKey(u32),
+    /// Numbers alerts in the order they fired.
+    AlertKey(i64)
 );
 
 /// What sort of thing a client is. The numbers are what the store keeps.

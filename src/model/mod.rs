@@ -1,11 +1,13 @@
 //! The nouns everything shares: no IO, no async, nothing of any vendor's payload.
 
+pub mod alert;
 pub mod calendar;
 pub mod event;
 pub mod floorplan;
 pub mod ids;
 pub mod metrics;
 pub mod position;
+pub mod schedule;
 pub mod settings;
 pub mod time;
 pub mod topic;
