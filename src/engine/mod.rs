@@ -252,6 +252,11 @@ impl Engine {
         self.sites.get(&site)?.reached()
     }
 
+    /// Counts for alert rules anew, after stays were taken away and put in.
+    pub fn recount(&mut self) {
+        self.sites.values_mut().for_each(Site::recount);
+    }
+
     /// Forgets the stays of which `is_gone` says so.
     pub fn remove_stays(&mut self, is_gone: impl Fn(&Visit) -> bool) {
         for site in self.sites.values_mut() {

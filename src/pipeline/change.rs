@@ -5,9 +5,10 @@ use rustc_hash::FxHashSet;
 use super::directory::Directory;
 use super::places::Places;
 use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan, Shape, Units};
-use crate::model::ids::{AreaId, AreaKey, AreaKind, MapId, MapKey, SiteId, SiteKey};
+use crate::model::ids::{AreaId, AreaKey, AreaKind, MapId, MapKey, RuleKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
+use crate::store::alerts::{self, RuleRecord};
 use crate::store::places::{self, AreaPut, AreaRecord, Effect, FeatureRecord, MapRecord, SiteRecord};
 use crate::store::restore::RuleSettings;
 use crate::store::row::{self, Instant, column};
@@ -47,6 +48,12 @@ pub enum Change {
     },
     EndMap(MapId),
     EndArea(AreaId),
+    /// A new alert rule, or another version of one.
+    Rule {
+        key: Option<RuleKey>,
+        record: RuleRecord,
+    },
+    EndRule(RuleKey),
 }
 
 /// Of how much of a map a plan tells all.
@@ -125,6 +132,9 @@ fn unknown(what: &'static str, id: &dyn std::fmt::Display) -> ChangeError {
     ChangeError::Unknown { what, id: id.to_string() }
 }
 
+/// What an alert rule is called among outcomes.
+const RULE: &str = "alert_rule";
+
 struct Maker {
     directory: Directory,
     drain: Drain,
@@ -183,6 +193,20 @@ impl Maker {
                 };
                 let effect = places::put_image(conn, image)?;
                 self.tell("image", map.to_string(), None, Some(&map), effect);
+                Ok(())
+            }
+            Change::Rule { key, record } => {
+                let found = alerts::put_rule(conn, key, &record, self.now)?;
+                if let Some(found) = found {
+                    let effect = if key.is_some() { Effect::Changed } else { Effect::New };
+                    self.tell(RULE, found.0.to_string(), Some(record.name), None, effect);
+                }
+                Ok(())
+            }
+            Change::EndRule(key) => {
+                if alerts::end_rule(conn, key, self.now)? {
+                    self.tell(RULE, key.0.to_string(), None, None, Effect::Ended);
+                }
                 Ok(())
             }
             Change::EndMap(id) => {

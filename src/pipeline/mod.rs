@@ -3,6 +3,7 @@
 //! A delivery is acknowledged only after the commit that holds it. When a commit fails, nothing of it is kept: its
 //! deliveries are refused, and engine and dictionaries are read back from the file.
 
+mod alarms;
 mod change;
 mod directory;
 mod intake;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+pub use alarms::{ScheduleTimes, windows};
 pub use change::{AreaSettings, Change, ChangeError, Extent, Outcome};
 pub use intake::Receipt;
 pub use places::{Defaults, Places};
@@ -353,7 +355,7 @@ impl Pipeline {
     /// Lends everything to `work`, then settles what it did to the visits; returns how many more are open.
     fn fill(&mut self, drain: &mut Drain, work: impl FnOnce(&mut Intake<'_>, &mut i64)) -> i64 {
         let mut ledger = Ledger::default();
-        let Loaded { engine, directory, unbound, next, .. } = &mut self.loaded;
+        let Loaded { engine, directory, unbound, next, alarms, .. } = &mut self.loaded;
         let mut changes = Vec::new();
         let mut intake = Intake {
             engine,
@@ -367,6 +369,7 @@ impl Pipeline {
         work(&mut intake, &mut next.delivery);
         let opened = ledger.opened_net();
         ledger.settle(drain);
+        alarms.settle(engine.take_alarm_changes(), drain);
         opened
     }
 
@@ -418,6 +421,10 @@ impl Pipeline {
                 Ok(places) => {
                     places.enter_in(&mut self.loaded.directory);
                     self.loaded.unbound = places.give_to(&mut self.loaded.engine, &self.defaults);
+                    let given = self.store.read(|conn| alarms::give_rules(conn, &places, &mut self.loaded.engine));
+                    if given.is_err() {
+                        self.reload();
+                    }
                 }
                 // What was committed is taken in with all the rest.
                 Err(_) => self.reload(),

@@ -2,6 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::alarms::{self, Alarms};
 use super::directory::Directory;
 use super::places::{Defaults, MapSetup, Places};
 use crate::engine::{Engine, Stay, ZoneIndex};
@@ -19,6 +20,7 @@ pub struct Loaded {
     pub unbound: FxHashMap<MapKey, MapSetup>,
     pub next: NextKeys,
     pub open_visits: i64,
+    pub alarms: Alarms,
 }
 
 /// Reads it all. Costs a scan of the dedupe window's fixes and of every client.
@@ -48,7 +50,9 @@ pub fn load(store: &Store, defaults: &Defaults) -> Result<Loaded, StoreError> {
             engine.restore_other(site, print, at, is_received_time);
         })?;
         let open_visits = restore_visits(conn, &places, defaults, &mut engine)?;
-        Ok(Loaded { engine, directory, unbound, next, open_visits })
+        alarms::give_rules(conn, &places, &mut engine)?;
+        let alarms = Alarms::restore(conn, &mut engine)?;
+        Ok(Loaded { engine, directory, unbound, next, open_visits, alarms })
     })
 }
 

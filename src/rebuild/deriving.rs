@@ -196,6 +196,7 @@ impl Deriving {
                 lent.engine.restore_stay(Stay { visit, ..*stay });
             }
         }
+        lent.engine.recount();
         *lent.open_visits += opened_net;
     }
 }

@@ -23,6 +23,7 @@ const MIGRATIONS: [Migration; 6] = migrations![
     "0004_views",
     "0005_view_comments",
     "0006_versions_and_rebuilds",
+    "0007_alerts",
 ];
 
 /// Applies what is missing, all of it in one transaction. A file with migrations this program does not know was

@@ -210,6 +210,21 @@ rows! {
         visit_key: i64, site_key: i32, map_key: Option<i32>, area_key: i32, area_version: i32, client_key: i32,
         source: u8, entered_at: Instant, exited_at: Instant, ended: u8, clock_after: Option<Instant>,
     }
+    AlertRule => "alert_rules" {
+        rule_key: i32, version: i32, valid_from: Instant, valid_to: Option<Instant>, name: String,
+        site_key: Option<i32>, map_key: Option<i32>, area_key: Option<i32>, tag: Option<String>, direction: String,
+        limit_clients: i64, clear_clients: i64, for_s: f64, schedule: Option<Json>, severity: String,
+        message: Option<String>, is_enabled: bool,
+    }
+    Alert => "alerts" {
+        alert_key: i64, rule_key: i32, rule_version: i32, site_key: i32, map_key: Option<i32>, area_key: Option<i32>,
+        since_at: Instant, fired_at: Instant, clients: i64, resolved_at: Option<Instant>,
+        resolved_clients: Option<i64>, resolution: Option<u8>,
+    }
+    PendingAlarm => "pending_alarms" {
+        rule_key: i32, rule_version: i32, site_key: i32, map_key: Option<i32>, area_key: Option<i32>,
+        since_at: Instant,
+    }
     OpenVisit => "open_visits" {
         visit_key: i64, site_key: i32, map_key: Option<i32>, area_key: i32, area_version: i32, client_key: i32,
         source: u8, entered_at: Instant,

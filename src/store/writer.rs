@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use duckdb::{Appender, Connection};
 
+use super::alerts::{self, Resolved};
 use super::row::{self, Row};
 use super::{Store, StoreError};
+use crate::model::alert::AlarmId;
 use crate::model::ids::{SiteKey, VisitKey};
 
 /// Everything one drain adds and takes away.
@@ -38,6 +40,12 @@ pub struct Drain {
     pub no_longer_open: Vec<VisitKey>,
     /// Visits that had ended before this drain and go on after all.
     pub no_longer_ended: Vec<VisitKey>,
+    /// Alerts that fired.
+    pub alerts: Vec<row::Alert>,
+    /// Alerts that are over, of this drain or an earlier one.
+    pub resolved_alerts: Vec<Resolved>,
+    /// What is pending of the alarms that changed.
+    pub pending_alarms: Vec<((SiteKey, AlarmId), Option<row::PendingAlarm>)>,
 }
 
 impl Drain {
@@ -48,6 +56,9 @@ impl Drain {
             && self.open_visits.is_empty()
             && self.no_longer_open.is_empty()
             && self.no_longer_ended.is_empty()
+            && self.alerts.is_empty()
+            && self.resolved_alerts.is_empty()
+            && self.pending_alarms.is_empty()
     }
 }
 
@@ -83,6 +94,9 @@ impl Writer {
             delete_visits(conn, "visits", &drain.no_longer_ended)?;
             append(conn, &drain.visits)?;
             append(conn, &drain.open_visits)?;
+            append(conn, &drain.alerts)?;
+            alerts::resolve(conn, &drain.resolved_alerts)?;
+            alerts::set_pending(conn, &drain.pending_alarms)?;
             for (client_key, name) in &drain.client_names {
                 conn.execute(
                     "UPDATE store.clients SET name = ? WHERE client_key = ?",
