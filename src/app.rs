@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 
 use crate::api::Api;
+use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::pipeline::{self, Handle};
@@ -25,6 +26,8 @@ pub struct App {
     router: Router,
     pub pipeline: Handle,
     pub rebuilds: Rebuilds,
+    callbacks: Callbacks,
+    callback_task: tokio::task::JoinHandle<()>,
     pipeline_thread: std::thread::JoinHandle<()>,
     rebuild_thread: std::thread::JoinHandle<()>,
 }
@@ -41,6 +44,14 @@ impl App {
         let (rebuilds, rebuild_thread) =
             Rebuilds::start(store.clone(), config.defaults(), pipeline.clone(), clock.clone())
                 .context("read what is to be rebuilt")?;
+        let (callbacks, callback_task) = Callbacks::start(
+            store.clone(),
+            pipeline.clone(),
+            config.callback_policy(),
+            clock.clone(),
+            metrics.clone(),
+        )
+        .context("make ready to call back")?;
         let receiver = Receiver::new(
             config.demands(),
             config.receiver.body_bytes_max,
@@ -53,6 +64,7 @@ impl App {
             store,
             pipeline: pipeline.clone(),
             rebuilds: rebuilds.clone(),
+            callbacks: callbacks.clone(),
             defaults: config.defaults(),
             clock,
             metrics,
@@ -63,7 +75,7 @@ impl App {
         let router = receiver.router().merge(api.router().layer(CompressionLayer::new()));
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
-        Ok(App { listener, router, pipeline, rebuilds, pipeline_thread, rebuild_thread })
+        Ok(App { listener, router, pipeline, rebuilds, callbacks, callback_task, pipeline_thread, rebuild_thread })
     }
 
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -72,12 +84,14 @@ impl App {
 
     /// Answers until `stop` is done, then finishes what was asked before and commits what was taken.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let App { listener, router, pipeline, rebuilds, pipeline_thread, rebuild_thread } = self;
+        let App { listener, router, pipeline, rebuilds, callbacks, callback_task, pipeline_thread, rebuild_thread } = self;
         drop(pipeline);
         axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serve")?;
         rebuilds.stop();
-        drop(rebuilds);
-        // All handles are gone with the router and the rebuilds, so the pipeline ends once its queue is empty.
+        callbacks.stop();
+        drop((rebuilds, callbacks));
+        callback_task.await?;
+        // All handles are gone with the router, the rebuilds and the callbacks, so the pipeline ends once its queue is empty.
         tokio::task::spawn_blocking(move || rebuild_thread.join().and_then(|()| pipeline_thread.join()))
             .await?
             .map_err(|_| anyhow::anyhow!("the pipeline panicked"))

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::callbacks;
 use crate::engine::DedupeWindow;
 use crate::model::settings::PresenceRules;
 use crate::pipeline::{Defaults, Limits};
@@ -24,6 +26,7 @@ pub struct Config {
     pub store: StoreSection,
     pub receiver: Receiver,
     pub presence: Presence,
+    pub callbacks: Callbacks,
     /// By name: `default` is the one behind `/v1/webhooks/mist`, others behind `/v1/webhooks/mist/{name}`.
     pub sources: BTreeMap<String, Source>,
 }
@@ -74,6 +77,23 @@ pub struct Presence {
     pub reported_timeout_s: f64,
 }
 
+/// How endpoints are told of alerts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Callbacks {
+    /// Addresses that are not public and may be called all the same, such as "10.0.0.0/8" or "127.0.0.1". Link-local
+    /// addresses and those of cloud metadata services are never called.
+    pub allowed_networks: Vec<String>,
+    /// Time for one attempt, from the name's resolution to the answer.
+    pub timeout_s: f64,
+    /// Pause after a first failure; it doubles with every further one.
+    pub retry_first_s: f64,
+    /// Longest pause.
+    pub retry_max_s: f64,
+    /// How long a callback is tried before it is given up.
+    pub give_up_h: f64,
+}
+
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
@@ -111,6 +131,18 @@ impl Default for Receiver {
             queue_bytes: 256 << 20,
             commit_events: 20_000,
             dedupe_window_h: 24.0,
+        }
+    }
+}
+
+impl Default for Callbacks {
+    fn default() -> Callbacks {
+        Callbacks {
+            allowed_networks: Vec::new(),
+            timeout_s: 10.0,
+            retry_first_s: 1.0,
+            retry_max_s: 600.0,
+            give_up_h: 24.0,
         }
     }
 }
@@ -177,6 +209,19 @@ impl Config {
         if let Err(problem) = check_presence(Some(exit_grace_s), Some(presence_timeout_s), Some(reported_timeout_s)) {
             return wrong("presence", problem);
         }
+        let Callbacks { allowed_networks, timeout_s, retry_first_s, retry_max_s, give_up_h } = &self.callbacks;
+        if let Some(network) = allowed_networks.iter().find(|network| callbacks::read_network(network).is_none()) {
+            return wrong("callbacks.allowed_networks", &format!("{network:?} is no address or network like 10.0.0.0/8"));
+        }
+        if !(0.1..=300.0).contains(timeout_s) {
+            return wrong("callbacks.timeout_s", "must lie between 0.1 and 300 seconds");
+        }
+        if !(*retry_first_s >= 0.01 && retry_first_s <= retry_max_s && *retry_max_s <= 86_400.0) {
+            return wrong("callbacks", "retry_first_s must be at least 0.01, and retry_max_s no less, and at most 86400");
+        }
+        if !(*give_up_h > 0.0 && *give_up_h <= 1000.0) {
+            return wrong("callbacks.give_up_h", "must lie between 0 and 1000 hours");
+        }
         for (name, source) in &self.sources {
             let key = format!("sources.{name}");
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -205,6 +250,20 @@ impl Config {
             queue_deliveries: self.receiver.queue_deliveries,
             queue_bytes: self.receiver.queue_bytes,
             drain_events: self.receiver.commit_events,
+            give_up_ms: (self.callbacks.give_up_h * 3.6e6) as i64,
+        }
+    }
+
+    /// How callbacks are delivered. The configuration has been checked.
+    pub fn callback_policy(&self) -> callbacks::Policy {
+        let Callbacks { allowed_networks, timeout_s, retry_first_s, retry_max_s, give_up_h } = &self.callbacks;
+        let networks = allowed_networks.iter().filter_map(|network| callbacks::read_network(network));
+        callbacks::Policy {
+            allowed_networks: networks.collect(),
+            timeout: Duration::from_secs_f64(*timeout_s),
+            retry_first: Duration::from_secs_f64(*retry_first_s),
+            retry_max: Duration::from_secs_f64(*retry_max_s),
+            give_up: Duration::from_secs_f64(*give_up_h * 3600.0),
         }
     }
 

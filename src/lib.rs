@@ -20,6 +20,7 @@ pub mod engine;
 pub mod floorplan;
 pub mod receiver;
 
+pub mod callbacks;
 pub mod pipeline;
 pub mod rebuild;
 pub mod store;

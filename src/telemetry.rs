@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Every metric, by field. Cheap to clone: clones count together.
@@ -24,6 +24,14 @@ pub struct Metrics {
     pub commit_events: Histogram,
     pub commit_failures: IntCounter,
     pub open_visits: IntGauge,
+    /// By endpoint, its name, and whether they arrived: delivered, failed.
+    pub callback_attempts: IntCounterVec,
+    /// By severity.
+    pub alerts_firing: IntGaugeVec,
+    /// By endpoint and its name, as are the next two.
+    pub callbacks_pending: IntGaugeVec,
+    pub callbacks_dead: IntGaugeVec,
+    pub callback_oldest_pending: GaugeVec,
     /// Unix seconds each site's clock has reached, by site.
     pub site_clock: IntGaugeVec,
 }
@@ -52,12 +60,17 @@ impl Metrics {
             registry.register(Box::new(made.clone())).expect("each name is used once");
             made
         };
-        let site_clock = IntGaugeVec::new(
-            Opts::new("footfall_site_clock_seconds", "Unix time the site's clock has reached"),
-            &["site"],
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            let made = IntGaugeVec::new(Opts::new(name, help), labels).expect("names and labels are valid");
+            registry.register(Box::new(made.clone())).expect("each name is used once");
+            made
+        };
+        let callback_oldest_pending = GaugeVec::new(
+            Opts::new("footfall_callback_oldest_pending_seconds", "Age of the oldest callback that has not arrived"),
+            &["callback", "name"],
         )
         .expect("names and labels are valid");
-        registry.register(Box::new(site_clock.clone())).expect("each name is used once");
+        registry.register(Box::new(callback_oldest_pending.clone())).expect("each name is used once");
         Metrics {
             deliveries: counters(
                 "footfall_deliveries_total",
@@ -88,7 +101,24 @@ impl Metrics {
             ),
             commit_failures: counter("footfall_commit_failures_total", "Commits that failed; their deliveries got 503"),
             open_visits: gauge("footfall_open_visits", "Visits open now, of both sources"),
-            site_clock,
+            callback_attempts: counters(
+                "footfall_callback_attempts_total",
+                "Attempts to tell endpoints of alerts, by outcome: delivered, failed",
+                &["callback", "name", "outcome"],
+            ),
+            alerts_firing: gauges("footfall_alerts_firing", "Alerts that fire now, by severity", &["severity"]),
+            callbacks_pending: gauges(
+                "footfall_callbacks_pending",
+                "What endpoints are still to be told",
+                &["callback", "name"],
+            ),
+            callbacks_dead: gauges(
+                "footfall_callbacks_dead",
+                "What endpoints were not told, and is given up",
+                &["callback", "name"],
+            ),
+            callback_oldest_pending,
+            site_clock: gauges("footfall_site_clock_seconds", "Unix time the site's clock has reached", &["site"]),
             registry,
         }
     }

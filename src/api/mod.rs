@@ -26,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
+use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::pipeline::{Defaults, Handle};
 use crate::problem::Problem;
@@ -43,6 +44,7 @@ pub struct Api {
     pub store: Store,
     pub pipeline: Handle,
     pub rebuilds: Rebuilds,
+    pub callbacks: Callbacks,
     pub defaults: Defaults,
     pub clock: Clock,
     pub metrics: Metrics,

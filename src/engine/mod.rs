@@ -138,6 +138,7 @@ impl Engine {
         if !is_received_time {
             self.site(site).observe(at, received_at, changes);
         }
+        self.site(site).hear(None);
         Verdict::Applied
     }
 
@@ -229,6 +230,16 @@ impl Engine {
     /// An alarm that is not ok.
     pub fn restore_alarm(&mut self, site: SiteKey, id: AlarmId, alarm: Alarm) {
         self.site(site).restore_alarm(id, alarm);
+    }
+
+    /// When something new last came from a map that a rule watches for that.
+    pub fn restore_heard(&mut self, site: SiteKey, map: MapKey, at: EventTime) {
+        self.site(site).restore_heard(map, at);
+    }
+
+    /// Last of all: looks at every alarm where the site clocks stand, so that each has its deadline.
+    pub fn resume_alarms(&mut self) {
+        self.sites.values_mut().for_each(Site::resume_alarms);
     }
 
     /// An open visit, or one that the clock closed and the client's next sign may still open again. After the

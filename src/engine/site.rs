@@ -10,7 +10,7 @@ use super::presence::{Rules, Stay};
 use super::watch::{Alerting, Watch};
 use super::zone_index::ZoneIndex;
 use super::{DedupeWindow, FixInput, Input, Plan, TransitionInput, Verdict};
-use crate::model::alert::{Alarm, AlarmChange, AlarmId};
+use crate::model::alert::{Alarm, AlarmChange, AlarmId, Subject};
 use crate::model::event::Trigger;
 use crate::model::ids::{AreaKey, ClientKey, MapKey, VisitKey};
 use crate::model::position::Position;
@@ -94,6 +94,7 @@ impl Site {
         let before = changes.len();
         let verdict = self.step(fix, next_visit, changes);
         self.watch_since(before, changes);
+        self.hear(Some(fix.map));
         self.reschedule(fix.client);
         self.close_due(changes);
         verdict
@@ -140,6 +141,7 @@ impl Site {
         let before = changes.len();
         let verdict = self.cross(transition, next_visit, changes);
         self.watch_since(before, changes);
+        self.hear(transition.map);
         self.reschedule(transition.client);
         self.close_due(changes);
         verdict
@@ -327,6 +329,24 @@ impl Site {
 
     pub fn restore_alarm(&mut self, id: AlarmId, alarm: Alarm) {
         self.watch.restore(id, alarm);
+    }
+
+    pub fn restore_heard(&mut self, map: MapKey, at: EventTime) {
+        self.watch.restore_heard(Subject::Map(map), at);
+    }
+
+    pub fn resume_alarms(&mut self) {
+        if let Some(reached) = self.clock.reached() {
+            self.watch.restore_heard(Subject::Site, reached);
+            self.watch.review(reached);
+        }
+    }
+
+    /// Something new came, from a map or not.
+    pub fn hear(&mut self, map: Option<MapKey>) {
+        if let Some(reached) = self.clock.reached() {
+            self.watch.hear(map, reached);
+        }
     }
 
     pub fn take_alarm_changes(&mut self) -> Vec<AlarmChange> {

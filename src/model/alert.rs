@@ -1,10 +1,10 @@
 //! Alert rules, and what becomes of them.
 
-use super::ids::{AreaKey, MapKey, RuleKey};
+use super::ids::{AreaKey, ClientKey, MapKey, RuleKey};
 use super::schedule::Schedule;
 use super::time::EventTime;
 
-/// A rule about how many clients are somewhere in one site.
+/// A rule about who is somewhere in one site, or about hearing from there at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     pub key: RuleKey,
@@ -12,6 +12,8 @@ pub struct Rule {
     pub condition: Condition,
     /// How long the condition must hold before the rule fires, milliseconds.
     pub for_ms: i64,
+    /// How often it is told again while it goes on, milliseconds.
+    pub repeat_ms: Option<i64>,
     /// Always, where there is none.
     pub schedule: Option<Schedule>,
     /// Each of them is watched on its own.
@@ -25,21 +27,34 @@ pub enum Condition {
     Above { limit: u32, clear: u32 },
     /// Fewer than `limit` clients; once fired it holds until there are at least `clear`, which is at least `limit`.
     Below { limit: u32, clear: u32 },
+    /// A client is in the area; each client is an alarm of its own.
+    Dwell,
+    /// Nothing new is heard from the map or the site.
+    NoData,
+}
+
+impl Rule {
+    /// Whether another version of the rule watches for the same, whatever it is called.
+    pub fn watches_as(&self, other: &Rule) -> bool {
+        (self.condition, self.for_ms, &self.schedule) == (other.condition, other.for_ms, &other.schedule)
+    }
 }
 
 impl Condition {
-    pub fn holds(self, clients: u32) -> bool {
+    pub fn name(self) -> &'static str {
         match self {
-            Condition::Above { limit, .. } => clients > limit,
-            Condition::Below { limit, .. } => clients < limit,
+            Condition::Above { .. } => "above",
+            Condition::Below { .. } => "below",
+            Condition::Dwell => "dwell",
+            Condition::NoData => "no_data",
         }
     }
 
-    /// Whether it no longer holds once it has fired.
-    pub fn is_cleared(self, clients: u32) -> bool {
+    /// The limit, and the one at which it is over.
+    pub fn limits(self) -> Option<(u32, u32)> {
         match self {
-            Condition::Above { clear, .. } => clients <= clear,
-            Condition::Below { clear, .. } => clients >= clear,
+            Condition::Above { limit, clear } | Condition::Below { limit, clear } => Some((limit, clear)),
+            Condition::Dwell | Condition::NoData => None,
         }
     }
 }
@@ -50,6 +65,18 @@ pub enum Subject {
     Area(AreaKey),
     Map(MapKey),
     Site,
+    /// One client in one area, of a rule that watches the area.
+    Stay(AreaKey, ClientKey),
+}
+
+impl Subject {
+    /// The subject that a rule names.
+    pub fn of_rule(self) -> Subject {
+        match self {
+            Subject::Stay(area, _) => Subject::Area(area),
+            other => other,
+        }
+    }
 }
 
 /// One thing that may fire: a rule for one of its subjects.
@@ -59,13 +86,13 @@ pub struct AlarmId {
     pub subject: Subject,
 }
 
-/// An alarm that is not ok, since when, and the version of its rule.
+/// An alarm that is not ok.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alarm {
-    pub version: u32,
-    pub since: EventTime,
-    /// Else it is pending: the condition holds, but not long enough yet.
-    pub is_firing: bool,
+pub enum Alarm {
+    /// The condition holds since then, but not for long enough yet.
+    Pending { since: EventTime },
+    /// It fired, and was last told, then.
+    Firing { since: EventTime, told: EventTime },
 }
 
 /// Why a firing alarm was resolved. The numbers are what the store keeps.
@@ -85,7 +112,6 @@ pub enum Resolution {
 pub enum AlarmChange {
     Pending {
         id: AlarmId,
-        version: u32,
         since: EventTime,
     },
     /// The condition held, but not for long enough.
@@ -94,8 +120,15 @@ pub enum AlarmChange {
     },
     Fired {
         id: AlarmId,
+        /// Of the rule.
         version: u32,
         since: EventTime,
+        at: EventTime,
+        clients: u32,
+    },
+    /// It goes on, and is to be told again.
+    Repeated {
+        id: AlarmId,
         at: EventTime,
         clients: u32,
     },

@@ -132,7 +132,13 @@ key!(
     /// Numbers alert rules in the order they were made.
     RuleKey(u32),
     /// Numbers alerts in the order they fired.
-    AlertKey(i64)
+    AlertKey(i64),
+    /// Numbers silences in the order they were asked for.
+    SilenceKey(i64),
+    /// Numbers callback endpoints in the order they were made.
+    CallbackKey(u32),
+    /// Numbers what callback endpoints are told, in the order in which it happened.
+    MessageKey(i64)
 );
 
 /// What sort of thing a client is. The numbers are what the store keeps.

@@ -1,6 +1,7 @@
 //! Weekly times during which something holds, in a site's time zone.
 
-use chrono::{DateTime, Datelike, Days, NaiveTime, TimeZone, Timelike, Utc, Weekday};
+pub use chrono::Weekday;
+use chrono::{DateTime, Datelike, Days, NaiveTime, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
 use super::time::EventTime;

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 pub struct EventTime(pub i64);
 
 /// When a delivery reached the receiver, by our clock: Unix time in milliseconds, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceivedAt(pub i64);
 
 /// The latest instant we handle, in Unix milliseconds: 9999-12-31T23:59:59.999Z.

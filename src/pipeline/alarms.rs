@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Weekday;
 use rustc_hash::FxHashMap;
 
 use super::places::Places;
 use crate::engine::{Alerting, Counted, Engine};
 use crate::model::alert::{AlarmChange, AlarmId, Condition, Rule, Subject};
 use crate::model::ids::{AlertKey, AreaKey, AreaKind, SiteKey};
-use crate::model::schedule::{DAY_MIN, Schedule, Window};
+use crate::model::schedule::{DAY_MIN, Schedule, Weekday, Window};
+use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
-use crate::store::alerts::{self, Labels, Resolved, RuleRow};
+use crate::store::alerts::{self, Columns, Labels, Resolved, RuleRow, RuleTarget};
+use crate::store::outbox::{self, Notice, NoticeKind};
 use crate::store::row::{self, Instant, column};
 use crate::store::writer::Drain;
 use crate::store::{ReadConnection, StoreError};
@@ -45,16 +46,23 @@ fn alerting(rules: &[RuleRow], labels: &Labels, places: &Places) -> BTreeMap<Sit
             alerting.areas.insert(area.key, Counted { source, map: area.map });
         }
         for (place, rule) in rules.iter().enumerate() {
-            let target = &rule.record.target;
-            let is_tagged = target.tag.as_ref().is_some_and(|tag| tags.contains(tag))
-                && target.site.is_none_or(|target| target == site);
-            if target.area == Some(area.key) || is_tagged {
+            let RuleTarget { site: of_site, map: of_map, area: of_area, tag } = &rule.record.target;
+            let is_of_site = of_site.is_none_or(|of_site| of_site == site);
+            let is_tagged = is_of_site && tag.as_ref().is_some_and(|tag| tags.contains(tag));
+            // Stays are stays in areas: on a map or a site, in any of its areas.
+            let is_stay = rule.record.condition == Condition::Dwell && tag.is_none();
+            let is_of_map = of_map.is_some() && *of_map == area.map;
+            let is_stay = is_stay && (is_of_map || *of_site == Some(site));
+            if *of_area == Some(area.key) || is_tagged || is_stay {
                 subjects.entry((place, site)).or_default().push(Subject::Area(area.key));
             }
         }
     }
     for (place, rule) in rules.iter().enumerate() {
         let target = &rule.record.target;
+        if rule.record.condition == Condition::Dwell {
+            continue;
+        }
         if let Some(map) = places.maps.iter().find(|map| Some(map.key) == target.map)
             && let Some(site) = map.site
         {
@@ -77,14 +85,20 @@ fn alerting(rules: &[RuleRow], labels: &Labels, places: &Places) -> BTreeMap<Sit
 
 fn rule(row: &RuleRow, zone: &str, subjects: Vec<Subject>) -> Rule {
     let record = &row.record;
-    let (limit, clear) = (record.limit, record.clear);
-    let condition = if record.is_above { Condition::Above { limit, clear } } else { Condition::Below { limit, clear } };
     let schedule = record.schedule_json.as_deref().and_then(|json| {
         let times: Vec<ScheduleTimes> = serde_json::from_str(json).ok()?;
         Schedule::new(zone.parse().ok()?, windows(&times)?)
     });
-    let for_ms = (record.for_s * 1000.0).round() as i64;
-    Rule { key: row.key, version: row.version, condition, for_ms, schedule, subjects }
+    let ms = |s: f64| (s * 1000.0).round() as i64;
+    Rule {
+        key: row.key,
+        version: row.version,
+        condition: record.condition,
+        for_ms: ms(record.for_s),
+        repeat_ms: record.repeat_s.map(|s| ms(s).max(1)),
+        schedule,
+        subjects,
+    }
 }
 
 /// Times of some days of the week, as they are given and stored.
@@ -126,17 +140,38 @@ fn minute(text: &str) -> Option<u32> {
 pub struct Alarms {
     next: AlertKey,
     firing: FxHashMap<(SiteKey, AlarmId), AlertKey>,
+    /// When to look whether an alert is to be told that was silenced until then.
+    look_at: Option<ReceivedAt>,
 }
 
 impl Alarms {
-    /// Gives an engine, whose rules and visits are there, the alarms that were not ok.
+    /// Gives an engine, whose rules, clocks and visits are there, the alarms that were not ok.
     pub fn restore(conn: &ReadConnection, engine: &mut Engine) -> Result<Alarms, StoreError> {
         let mut firing = FxHashMap::default();
         for (site, id, alarm, alert) in alerts::alarms(conn)? {
             engine.restore_alarm(site, id, alarm);
             firing.extend(alert.map(|alert| ((site, id), alert)));
         }
-        Ok(Alarms { next: alerts::next_alert(conn)?, firing })
+        for (site, map, at) in alerts::maps_heard(conn)? {
+            engine.restore_heard(site, map, at);
+        }
+        engine.resume_alarms();
+        Ok(Alarms { next: alerts::next_alert(conn)?, firing, look_at: Some(ReceivedAt(i64::MIN)) })
+    }
+
+    /// After a change of silences.
+    pub fn look_again(&mut self) {
+        self.look_at = Some(ReceivedAt(i64::MIN));
+    }
+
+    /// Alerts that may be told now that were silenced before.
+    pub fn unsilence(&mut self, conn: &ReadConnection, now: ReceivedAt) -> Result<Vec<Notice>, StoreError> {
+        if self.look_at.is_none_or(|look_at| now < look_at) {
+            return Ok(Vec::new());
+        }
+        self.look_at = outbox::next_silence_end(conn, now)?;
+        let notice = |alert| Notice { alert, what: NoticeKind::Unsilenced };
+        Ok(outbox::untold(conn)?.into_iter().map(notice).collect())
     }
 
     /// Puts what became of alarms into the drain.
@@ -144,14 +179,13 @@ impl Alarms {
         let mut pending = BTreeMap::new();
         for (site, change) in changes {
             match change {
-                AlarmChange::Pending { id, version, since } => {
-                    let (map_key, area_key) = alerts::columns(id.subject);
+                AlarmChange::Pending { id, since } => {
+                    let subject = Columns::of(id.subject);
                     let row = row::PendingAlarm {
                         rule_key: column(id.rule.0),
-                        rule_version: column(version),
                         site_key: column(site.0),
-                        map_key,
-                        area_key,
+                        map_key: subject.map,
+                        area_key: subject.area,
                         since_at: Instant(since.0),
                     };
                     pending.insert((site, id), Some(row));
@@ -162,25 +196,39 @@ impl Alarms {
                     let alert = self.next;
                     self.next.0 += 1;
                     self.firing.insert((site, id), alert);
-                    let (map_key, area_key) = alerts::columns(id.subject);
+                    let subject = Columns::of(id.subject);
                     drain.alerts.push(row::Alert {
                         alert_key: alert.0,
                         rule_key: column(id.rule.0),
                         rule_version: column(version),
                         site_key: column(site.0),
-                        map_key,
-                        area_key,
+                        map_key: subject.map,
+                        area_key: subject.area,
+                        client_key: subject.client,
                         since_at: Instant(since.0),
                         fired_at: Instant(at.0),
                         clients: i64::from(clients),
                         resolved_at: None,
                         resolved_clients: None,
                         resolution: None,
+                        told_at: Instant(at.0),
+                        is_told: true,
+                        acknowledged_at: None,
+                        acknowledged_by: None,
+                        acknowledged_note: None,
                     });
+                    drain.notices.list.push(Notice { alert, what: NoticeKind::Fired });
+                }
+                AlarmChange::Repeated { id, at, clients } => {
+                    if let Some(&alert) = self.firing.get(&(site, id)) {
+                        drain.told_alerts.push((alert, at));
+                        drain.notices.list.push(Notice { alert, what: NoticeKind::Repeated { clients } });
+                    }
                 }
                 AlarmChange::Resolved { id, at, clients, why } => {
                     if let Some(alert) = self.firing.remove(&(site, id)) {
                         drain.resolved_alerts.push(Resolved { alert, at, clients, why });
+                        drain.notices.list.push(Notice { alert, what: NoticeKind::Resolved });
                     }
                 }
             }

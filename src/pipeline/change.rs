@@ -5,10 +5,13 @@ use rustc_hash::FxHashSet;
 use super::directory::Directory;
 use super::places::Places;
 use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan, Shape, Units};
-use crate::model::ids::{AreaId, AreaKey, AreaKind, MapId, MapKey, RuleKey, SiteId, SiteKey};
+use crate::model::ids::{
+    AlertKey, AreaId, AreaKey, AreaKind, CallbackKey, MapId, MapKey, MessageKey, RuleKey, SilenceKey, SiteId, SiteKey,
+};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
 use crate::store::alerts::{self, RuleRecord};
+use crate::store::outbox::{self, Attempt, CallbackRecord, SilenceRecord, Verdict};
 use crate::store::places::{self, AreaPut, AreaRecord, Effect, FeatureRecord, MapRecord, SiteRecord};
 use crate::store::restore::RuleSettings;
 use crate::store::row::{self, Instant, column};
@@ -54,6 +57,64 @@ pub enum Change {
         record: RuleRecord,
     },
     EndRule(RuleKey),
+    Acknowledge {
+        alert: AlertKey,
+        by: Option<String>,
+        note: Option<String>,
+    },
+    Silence(SilenceRecord),
+    EndSilence(SilenceKey),
+    /// A new callback endpoint, or other settings of one.
+    Callback {
+        key: Option<CallbackKey>,
+        record: CallbackRecord,
+    },
+    EndCallback(CallbackKey),
+    /// What an attempt to deliver from the outbox came to.
+    Attempted {
+        callback: CallbackKey,
+        message: MessageKey,
+        attempt: Attempt,
+        verdict: Verdict,
+    },
+    /// A test of an endpoint.
+    Tested {
+        callback: CallbackKey,
+        webhook_id: String,
+        event_json: String,
+        attempt: Attempt,
+    },
+    /// One delivery, or all that were given up, once more.
+    Redeliver {
+        callback: CallbackKey,
+        message: Option<MessageKey>,
+        expires: ReceivedAt,
+    },
+}
+
+impl Change {
+    /// Whether it changes what the engine knows of places, or of rules.
+    pub fn concerns_engine(&self) -> bool {
+        !matches!(
+            self,
+            Change::Acknowledge { .. }
+                | Change::Silence(_)
+                | Change::EndSilence(_)
+                | Change::Callback { .. }
+                | Change::EndCallback(_)
+                | Change::Attempted { .. }
+                | Change::Tested { .. }
+                | Change::Redeliver { .. }
+        )
+    }
+
+    /// Whether it changes whom to tell, or what they are still to be told.
+    pub fn concerns_outbox(&self) -> bool {
+        matches!(
+            self,
+            Change::Callback { .. } | Change::EndCallback(_) | Change::Tested { .. } | Change::Redeliver { .. }
+        )
+    }
 }
 
 /// Of how much of a map a plan tells all.
@@ -105,7 +166,9 @@ pub fn apply(
 ) -> Result<Vec<Outcome>, ChangeError> {
     // Ids that turn out to be given in vain must not stay in the dictionary that deliveries use.
     let mut directory = Directory::default();
-    writer.read(Places::read)?.enter_in(&mut directory);
+    if changes.iter().any(Change::concerns_engine) {
+        writer.read(Places::read)?.enter_in(&mut directory);
+    }
     check(&changes, &directory)?;
     let mut maker = Maker { directory, drain: Drain::default(), now, outcomes: Vec::new() };
     let work = |conn: &ReadConnection| changes.into_iter().try_for_each(|change| maker.make(conn, change));
@@ -206,6 +269,51 @@ impl Maker {
             Change::EndRule(key) => {
                 if alerts::end_rule(conn, key, self.now)? {
                     self.tell(RULE, key.0.to_string(), None, None, Effect::Ended);
+                }
+                Ok(())
+            }
+            Change::Acknowledge { alert, by, note } => {
+                if alerts::acknowledge(conn, alert, by.as_deref(), note.as_deref(), self.now)? {
+                    self.tell("alert", alert.0.to_string(), None, None, Effect::Changed);
+                }
+                Ok(())
+            }
+            Change::Silence(record) => {
+                let key = outbox::put_silence(conn, &record, self.now)?;
+                self.tell("silence", key.0.to_string(), None, None, Effect::New);
+                Ok(())
+            }
+            Change::EndSilence(key) => {
+                if outbox::end_silence(conn, key, self.now)? {
+                    self.tell("silence", key.0.to_string(), None, None, Effect::Ended);
+                }
+                Ok(())
+            }
+            Change::Callback { key, record } => {
+                if let Some(found) = outbox::put_callback(conn, key, &record, self.now)? {
+                    let effect = if key.is_some() { Effect::Changed } else { Effect::New };
+                    self.tell("callback", found.0.to_string(), Some(record.name), None, effect);
+                }
+                Ok(())
+            }
+            Change::EndCallback(key) => {
+                if outbox::end_callback(conn, key, self.now)? {
+                    self.tell("callback", key.0.to_string(), None, None, Effect::Ended);
+                }
+                Ok(())
+            }
+            Change::Attempted { callback, message, attempt, verdict } => {
+                outbox::settle(conn, callback, message, &attempt, &verdict, self.now)
+            }
+            Change::Tested { callback, webhook_id, event_json, attempt } => {
+                let key = outbox::log_test(conn, callback, &webhook_id, &event_json, &attempt, self.now)?;
+                self.tell("delivery", key.0.to_string(), None, None, Effect::New);
+                Ok(())
+            }
+            Change::Redeliver { callback, message, expires } => {
+                let count = outbox::redeliver(conn, callback, message, expires)?;
+                for _ in 0..count {
+                    self.tell("delivery", String::new(), None, None, Effect::Changed);
                 }
                 Ok(())
             }

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 
 pub use alarms::{ScheduleTimes, windows};
 pub use change::{AreaSettings, Change, ChangeError, Extent, Outcome};
@@ -30,6 +30,7 @@ use crate::engine::Engine;
 use crate::model::event::Delivery;
 use crate::model::ids::{DeliveryKey, SiteKey};
 use crate::model::time::ReceivedAt;
+use crate::store::outbox::AlertEvent;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -46,6 +47,8 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Events after which a drain takes no further delivery.
     pub drain_events: usize,
+    /// How long a callback is tried, milliseconds.
+    pub give_up_ms: i64,
 }
 
 /// Why a delivery was not taken. Either way nothing of it is kept, and it may be sent again.
@@ -120,11 +123,17 @@ pub struct Handle {
 }
 
 /// What the pipeline tells of itself between commits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Live {
     is_ready: AtomicBool,
     clocks: RwLock<BTreeMap<SiteKey, i64>>,
+    /// Raised whenever there is something new in the outbox, or someone new to tell.
+    outbox: watch::Sender<u64>,
+    alerts: broadcast::Sender<Arc<AlertEvent>>,
 }
+
+/// Alert events that a slow reader of the live stream may lag behind.
+const STREAM_EVENTS: usize = 1024;
 
 impl Handle {
     /// Hands a delivery on and waits for its commit. A full queue is refused at once.
@@ -180,6 +189,16 @@ impl Handle {
         self.live.clocks.read().expect("no one panics with the clocks").get(&site).copied()
     }
 
+    /// Changes whenever there is something new in the outbox, or someone new to tell.
+    pub fn outbox(&self) -> watch::Receiver<u64> {
+        self.live.outbox.subscribe()
+    }
+
+    /// What happens to alerts from now on, once it is committed.
+    pub fn alert_events(&self) -> broadcast::Receiver<Arc<AlertEvent>> {
+        self.live.alerts.subscribe()
+    }
+
     pub fn is_ready(&self) -> bool {
         self.live.is_ready.load(Ordering::Acquire) && !self.jobs.is_closed()
     }
@@ -199,7 +218,12 @@ pub fn start(
     let mut writer = Writer::new(&store)?;
     writer.in_transaction(|conn| append(conn, &[defaults.run_row(clock.now())]))?;
     let (jobs, queue) = mpsc::channel(limits.queue_deliveries);
-    let live = Arc::new(Live::default());
+    let live = Arc::new(Live {
+        is_ready: AtomicBool::default(),
+        clocks: RwLock::default(),
+        outbox: watch::channel(0).0,
+        alerts: broadcast::channel(STREAM_EVENTS).0,
+    });
     let pipeline = Pipeline {
         writer,
         store,
@@ -341,6 +365,13 @@ impl Pipeline {
         let now = self.clock.now();
         self.last_tick_ms = now.0;
         let mut drain = Drain::default();
+        match self.writer.read(|conn| self.loaded.alarms.unsilence(conn, now)) {
+            Ok(notices) => drain.notices.list = notices,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "silences cannot be read; asked again");
+                self.loaded.alarms.look_again();
+            }
+        }
         let opened = self.fill(&mut drain, |intake, _| {
             intake.engine.tick(now, intake.changes);
             intake.note_changes();
@@ -370,15 +401,18 @@ impl Pipeline {
         let opened = ledger.opened_net();
         ledger.settle(drain);
         alarms.settle(engine.take_alarm_changes(), drain);
+        drain.notices.now = self.clock.now();
+        drain.notices.give_up_ms = self.limits.give_up_ms;
         opened
     }
 
     /// Commits a drain; on failure reads everything back, so that memory is what the file says again.
     fn commit(&mut self, drain: &Drain, opened: i64) -> bool {
         match self.writer.commit(drain) {
-            Ok(()) => {
+            Ok(events) => {
                 self.loaded.open_visits += opened;
                 self.publish();
+                self.tell(events);
                 true
             }
             Err(error) => {
@@ -414,23 +448,46 @@ impl Pipeline {
         }
     }
 
+    /// Wakes those who tell callbacks, and tells the live stream.
+    fn tell(&self, events: Vec<AlertEvent>) {
+        if !events.is_empty() {
+            self.live.outbox.send_modify(|turn| *turn += 1);
+        }
+        for event in events {
+            // Nobody may be listening.
+            let _ = self.live.alerts.send(Arc::new(event));
+        }
+    }
+
     fn change(&mut self, changes: Vec<Change>, is_rehearsal: bool) -> Result<Vec<Outcome>, ChangeError> {
+        let concerns_engine = changes.iter().any(Change::concerns_engine);
+        let concerns_outbox = changes.iter().any(Change::concerns_outbox);
         let outcomes = change::apply(changes, is_rehearsal, &mut self.writer, self.clock.now())?;
         if !is_rehearsal {
-            match self.store.read(Places::read) {
-                Ok(places) => {
-                    places.enter_in(&mut self.loaded.directory);
-                    self.loaded.unbound = places.give_to(&mut self.loaded.engine, &self.defaults);
-                    let given = self.store.read(|conn| alarms::give_rules(conn, &places, &mut self.loaded.engine));
-                    if given.is_err() {
-                        self.reload();
-                    }
-                }
-                // What was committed is taken in with all the rest.
-                Err(_) => self.reload(),
+            self.loaded.alarms.look_again();
+            if concerns_engine {
+                self.take_in_changes();
+            }
+            if concerns_outbox {
+                self.live.outbox.send_modify(|turn| *turn += 1);
             }
         }
         Ok(outcomes)
+    }
+
+    /// Gives the engine places and rules as they are stored now.
+    fn take_in_changes(&mut self) {
+        let Loaded { engine, directory, unbound, .. } = &mut self.loaded;
+        let taken = self.store.read(|conn| {
+            let places = Places::read(conn)?;
+            places.enter_in(directory);
+            *unbound = places.give_to(engine, &self.defaults);
+            alarms::give_rules(conn, &places, engine)
+        });
+        if taken.is_err() {
+            // What was committed is taken in with all the rest.
+            self.reload();
+        }
     }
 
     fn count(&self, topic: &str, receipt: &Receipt) {

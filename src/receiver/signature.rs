@@ -30,6 +30,13 @@ impl Secret {
         hex::encode(mac.finalize().into_bytes())
     }
 
+    /// The older `X-Mist-Signature` of `body`, which the vendor sends beside the newer one.
+    pub fn sign_v1(&self, body: &[u8]) -> String {
+        let mut mac = self.mac::<Hmac<Sha1>>();
+        mac.update(body);
+        hex::encode(mac.finalize().into_bytes())
+    }
+
     fn mac<M: Mac + KeyInit>(&self) -> M {
         <M as KeyInit>::new_from_slice(self.0.as_bytes()).expect("an HMAC takes a key of any length")
     }

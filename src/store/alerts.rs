@@ -1,15 +1,18 @@
 //! Alert rules in their versions, what fired, and what is about to.
 
 use duckdb::types::Value;
-use duckdb::{Connection, OptionalExt, params};
+use duckdb::{Connection, OptionalExt, Row, params};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::StoreError;
 use super::queries::{ask, code, text};
+use super::restore::{area_kind, client_kind};
 use super::row::{self, Instant, Json, column};
 use super::writer::append;
-use crate::model::alert::{Alarm, AlarmId, Resolution, Subject};
-use crate::model::ids::{AlertKey, AreaKey, MapKey, RuleKey, SiteKey};
-use crate::model::time::{EventTime, ReceivedAt};
+use crate::model::alert::{Alarm, AlarmId, Condition, Resolution, Subject};
+use crate::model::ids::{AlertKey, AreaKey, ClientKey, MapKey, RuleKey, SiteKey};
+use crate::model::time::{EventTime, ReceivedAt, rfc3339};
 
 /// What a rule watches. Tag and site may stand together: the areas of that site with that tag.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,10 +28,9 @@ pub struct RuleTarget {
 pub struct RuleRecord {
     pub name: String,
     pub target: RuleTarget,
-    pub is_above: bool,
-    pub limit: u32,
-    pub clear: u32,
+    pub condition: Condition,
     pub for_s: f64,
+    pub repeat_s: Option<f64>,
     /// A list of `{"days", "from", "to"}`.
     pub schedule_json: Option<String>,
     pub severity: String,
@@ -36,43 +38,57 @@ pub struct RuleRecord {
     pub is_enabled: bool,
 }
 
-/// A version of a rule that is valid now.
+/// One version of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleRow {
     pub key: RuleKey,
     pub version: u32,
     pub valid_from_ms: i64,
+    pub valid_to_ms: Option<i64>,
     pub record: RuleRecord,
 }
 
 /// Rules that are valid now, in order of their keys.
 pub fn rules(conn: &Connection) -> Result<Vec<RuleRow>, StoreError> {
-    let sql = "SELECT rule_key, version, epoch_ms(valid_from), name, site_key, map_key, area_key, tag, direction,
-                   limit_clients, clear_clients, for_s, schedule, severity, message, is_enabled
-               FROM store.alert_rules WHERE valid_to IS NULL ORDER BY rule_key";
-    ask(conn, sql, vec![], |row| {
-        let (site, map, area): (Option<u32>, Option<u32>, Option<u32>) = (row.get(4)?, row.get(5)?, row.get(6)?);
-        let direction: String = row.get(8)?;
+    rule_versions(conn, None)
+}
+
+/// Rules that are valid now, or every version of one, newest first.
+pub fn rule_versions(conn: &Connection, key: Option<RuleKey>) -> Result<Vec<RuleRow>, StoreError> {
+    let sql = "SELECT rule_key, version, epoch_ms(valid_from), epoch_ms(valid_to), name, site_key, map_key, area_key, tag,
+                   condition, coalesce(limit_clients, 0), coalesce(clear_clients, 0), for_s, repeat_s, schedule, severity,
+                   message, is_enabled
+               FROM store.alert_rules WHERE if($1 IS NULL, valid_to IS NULL, rule_key = $1) ORDER BY rule_key, version DESC";
+    let key = key.map_or(Value::Null, |key| Value::BigInt(i64::from(key.0)));
+    ask(conn, sql, vec![key], |row| {
+        let (site, map, area): (Option<u32>, Option<u32>, Option<u32>) = (row.get(5)?, row.get(6)?, row.get(7)?);
+        let condition: String = row.get(9)?;
+        let (limit, clear) = (row.get(10)?, row.get(11)?);
         Ok(RuleRow {
             key: RuleKey(row.get(0)?),
             version: row.get(1)?,
             valid_from_ms: row.get(2)?,
+            valid_to_ms: row.get(3)?,
             record: RuleRecord {
-                name: row.get(3)?,
+                name: row.get(4)?,
                 target: RuleTarget {
                     site: site.map(SiteKey),
                     map: map.map(MapKey),
                     area: area.map(AreaKey),
-                    tag: row.get(7)?,
+                    tag: row.get(8)?,
                 },
-                is_above: direction == "above",
-                limit: row.get(9)?,
-                clear: row.get(10)?,
-                for_s: row.get(11)?,
-                schedule_json: row.get(12)?,
-                severity: row.get(13)?,
-                message: row.get(14)?,
-                is_enabled: row.get(15)?,
+                condition: match condition.as_str() {
+                    "above" => Condition::Above { limit, clear },
+                    "below" => Condition::Below { limit, clear },
+                    "dwell" => Condition::Dwell,
+                    _ => Condition::NoData,
+                },
+                for_s: row.get(12)?,
+                repeat_s: row.get(13)?,
+                schedule_json: row.get(14)?,
+                severity: row.get(15)?,
+                message: row.get(16)?,
+                is_enabled: row.get(17)?,
             },
         })
     })
@@ -103,28 +119,28 @@ pub fn put_rule(
     };
     let key = key.map_or_else(new_key, Ok)?;
     let RuleTarget { site, map, area, tag } = record.target.clone();
-    append(
-        conn,
-        &[row::AlertRule {
-            rule_key: column(key.0),
-            version: column(version),
-            valid_from: Instant(now.0),
-            valid_to: None,
-            name: record.name.clone(),
-            site_key: site.map(|site| column(site.0)),
-            map_key: map.map(|map| column(map.0)),
-            area_key: area.map(|area| column(area.0)),
-            tag,
-            direction: if record.is_above { "above" } else { "below" }.into(),
-            limit_clients: i64::from(record.limit),
-            clear_clients: i64::from(record.clear),
-            for_s: record.for_s,
-            schedule: record.schedule_json.clone().map(Json),
-            severity: record.severity.clone(),
-            message: record.message.clone(),
-            is_enabled: record.is_enabled,
-        }],
-    )?;
+    let limits = record.condition.limits();
+    let rule = row::AlertRule {
+        rule_key: column(key.0),
+        version: column(version),
+        valid_from: Instant(now.0),
+        valid_to: None,
+        name: record.name.clone(),
+        site_key: site.map(|site| column(site.0)),
+        map_key: map.map(|map| column(map.0)),
+        area_key: area.map(|area| column(area.0)),
+        tag,
+        condition: record.condition.name().into(),
+        limit_clients: limits.map(|(limit, _)| i64::from(limit)),
+        clear_clients: limits.map(|(_, clear)| i64::from(clear)),
+        for_s: record.for_s,
+        repeat_s: record.repeat_s,
+        schedule: record.schedule_json.clone().map(Json),
+        severity: record.severity.clone(),
+        message: record.message.clone(),
+        is_enabled: record.is_enabled,
+    };
+    append(conn, &[rule])?;
     Ok(Some(key))
 }
 
@@ -135,7 +151,7 @@ pub fn end_rule(conn: &Connection, key: RuleKey, now: ReceivedAt) -> Result<bool
     Ok(conn.execute(sql, params![now.0, key.0])? > 0)
 }
 
-/// The site's time zones, and each area's tags and authoritative source where they are not the default.
+/// The sites' time zones, and each area's tags and authoritative source where they are not the default.
 pub struct Labels {
     pub time_zones: Vec<(SiteKey, String)>,
     /// Areas that are uploaded.
@@ -153,6 +169,16 @@ pub fn labels(conn: &Connection) -> Result<Labels, StoreError> {
         Ok((AreaKey(row.get(0)?), serde_json::from_str(&tags).unwrap_or_default(), row.get(2)?))
     })?;
     Ok(Labels { time_zones, areas })
+}
+
+/// When something last came from each of the maps that rules watch for that. Costs a scan of their fixes.
+pub fn maps_heard(conn: &Connection) -> Result<Vec<(SiteKey, MapKey, EventTime)>, StoreError> {
+    let sql = "SELECT site_key, map_key, epoch_ms(max(event_at)) FROM (
+                   SELECT site_key, map_key, event_at FROM store.fixes
+                   UNION ALL SELECT site_key, map_key, event_at FROM store.transitions)
+               WHERE map_key IN (SELECT map_key FROM store.alert_rules WHERE valid_to IS NULL AND condition = 'no_data')
+               GROUP BY site_key, map_key";
+    ask(conn, sql, vec![], |row| Ok((SiteKey(row.get(0)?), MapKey(row.get(1)?), EventTime(row.get(2)?))))
 }
 
 /// An alert to be ended.
@@ -174,6 +200,15 @@ pub fn resolve(conn: &Connection, resolved: &[Resolved]) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Notes when alerts were last due to be told.
+pub fn set_told(conn: &Connection, told: &[(AlertKey, EventTime)]) -> Result<(), StoreError> {
+    for (alert, at) in told {
+        let sql = "UPDATE store.alerts SET told_at = epoch_ms(?::BIGINT)::TIMESTAMPTZ WHERE alert_key = ?";
+        conn.execute(sql, params![at.0, alert.0])?;
+    }
+    Ok(())
+}
+
 /// Puts what is pending of some alarms in the place of what was.
 pub fn set_pending(
     conn: &Connection,
@@ -182,36 +217,55 @@ pub fn set_pending(
     let sql = "DELETE FROM store.pending_alarms WHERE rule_key = ? AND site_key = ?
                AND map_key IS NOT DISTINCT FROM ? AND area_key IS NOT DISTINCT FROM ?";
     for ((site, id), _) in pending {
-        let (map, area) = columns(id.subject);
-        conn.execute(sql, params![id.rule.0, site.0, map, area])?;
+        let subject = Columns::of(id.subject);
+        conn.execute(sql, params![id.rule.0, site.0, subject.map, subject.area])?;
     }
     let rows: Vec<_> = pending.iter().filter_map(|(_, row)| row.clone()).collect();
     append(conn, &rows)
 }
 
-/// Map and area of a subject, as columns.
-pub fn columns(subject: Subject) -> (Option<i32>, Option<i32>) {
-    match subject {
-        Subject::Area(area) => (None, Some(column(area.0))),
-        Subject::Map(map) => (Some(column(map.0)), None),
-        Subject::Site => (None, None),
+/// A subject, as columns.
+pub struct Columns {
+    pub map: Option<i32>,
+    pub area: Option<i32>,
+    pub client: Option<i32>,
+}
+
+impl Columns {
+    pub fn of(subject: Subject) -> Columns {
+        let (map, area, client) = match subject {
+            Subject::Area(area) => (None, Some(area), None),
+            Subject::Map(map) => (Some(map), None, None),
+            Subject::Site => (None, None, None),
+            Subject::Stay(area, client) => (None, Some(area), Some(client)),
+        };
+        Columns {
+            map: map.map(|map| column(map.0)),
+            area: area.map(|area| column(area.0)),
+            client: client.map(|client| column(client.0)),
+        }
     }
 }
 
 /// Every alarm that is not ok, with the alert of one that fires.
 pub fn alarms(conn: &Connection) -> Result<Vec<(SiteKey, AlarmId, Alarm, Option<AlertKey>)>, StoreError> {
-    let sql = "SELECT rule_key, rule_version, site_key, map_key, area_key, epoch_ms(since_at), NULL::BIGINT
+    let sql = "SELECT rule_key, site_key, map_key, area_key, NULL::INTEGER, epoch_ms(since_at), 0::BIGINT, NULL::BIGINT
                FROM store.pending_alarms
                UNION ALL
-               SELECT rule_key, rule_version, site_key, map_key, area_key, epoch_ms(fired_at), alert_key
+               SELECT rule_key, site_key, map_key, area_key, client_key, epoch_ms(fired_at), epoch_ms(told_at), alert_key
                FROM store.alerts WHERE resolved_at IS NULL";
     ask(conn, sql, vec![], |row| {
-        let (map, area): (Option<u32>, Option<u32>) = (row.get(3)?, row.get(4)?);
-        let subject = area.map(|area| Subject::Area(AreaKey(area)));
-        let subject = subject.or(map.map(|map| Subject::Map(MapKey(map)))).unwrap_or(Subject::Site);
-        let alert: Option<i64> = row.get(6)?;
-        let alarm = Alarm { version: row.get(1)?, since: EventTime(row.get(5)?), is_firing: alert.is_some() };
-        Ok((SiteKey(row.get(2)?), AlarmId { rule: RuleKey(row.get(0)?), subject }, alarm, alert.map(AlertKey)))
+        let (map, area, client): (Option<u32>, Option<u32>, Option<u32>) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let subject = match (map, area, client) {
+            (_, Some(area), Some(client)) => Subject::Stay(AreaKey(area), ClientKey(client)),
+            (_, Some(area), None) => Subject::Area(AreaKey(area)),
+            (Some(map), None, _) => Subject::Map(MapKey(map)),
+            (None, None, _) => Subject::Site,
+        };
+        let (since, told) = (EventTime(row.get(5)?), EventTime(row.get(6)?));
+        let alert: Option<i64> = row.get(7)?;
+        let alarm = if alert.is_some() { Alarm::Firing { since, told } } else { Alarm::Pending { since } };
+        Ok((SiteKey(row.get(1)?), AlarmId { rule: RuleKey(row.get(0)?), subject }, alarm, alert.map(AlertKey)))
     })
 }
 
@@ -221,77 +275,261 @@ pub fn next_alert(conn: &Connection) -> Result<AlertKey, StoreError> {
     Ok(AlertKey(conn.query_row(sql, [], |row| row.get(0)).optional()?.unwrap_or(1)))
 }
 
+/// One alert, as it is shown, streamed and sent to callbacks.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Alert {
+    pub alert_id: i64,
+    pub rule_id: u32,
+    pub rule_version: u32,
+    pub rule_name: String,
+    /// `info`, `warning` or `critical`.
+    #[schema(example = "warning")]
+    pub severity: String,
+    /// What the rule's author wants people to be told.
+    pub message: Option<String>,
+    /// What has happened, in a sentence.
+    #[schema(example = "More than 20 clients in Lobby: 21")]
+    pub summary: String,
+    /// `firing` or `resolved`.
+    #[schema(example = "firing")]
+    pub state: String,
+    /// `above`, `below`, `dwell` or `no_data`.
+    pub condition: String,
+    pub limit_clients: Option<i64>,
+    /// How long it had to hold before it fired.
+    pub for_s: f64,
+    pub site_id: String,
+    pub site_name: Option<String>,
+    /// The site's, for showing times.
+    pub time_zone: String,
+    /// Null: it is about the whole site.
+    pub map_id: Option<String>,
+    pub map_name: Option<String>,
+    /// Null: it is about a whole map or site.
+    pub area_id: Option<String>,
+    pub area_kind: Option<String>,
+    pub area_name: Option<String>,
+    /// The client that stayed too long.
+    pub client_id: Option<String>,
+    pub client_kind: Option<String>,
+    pub client_name: Option<String>,
+    /// Since when the condition held, by the site's clock.
+    pub since: String,
+    pub fired_at: String,
+    /// Clients there when it fired.
+    pub clients: i64,
+    pub resolved_at: Option<String>,
+    pub resolved_clients: Option<i64>,
+    /// `cleared`, `off_schedule` or `rule_changed`.
+    pub resolution: Option<String>,
+    /// By the server's clock.
+    pub acknowledged_at: Option<String>,
+    pub acknowledged_by: Option<String>,
+    pub acknowledged_note: Option<String>,
+    /// Whether callbacks have not been told of it, since it was silenced.
+    pub is_silenced: bool,
+}
+
+/// An alert with the keys of what it is about.
+#[derive(Clone, Debug)]
+pub(super) struct KeyedAlert {
+    pub alert: Alert,
+    pub site_key: u32,
+    pub map_key: Option<u32>,
+    pub area_key: Option<u32>,
+    pub client_key: Option<u32>,
+}
+
+impl Alert {
+    /// As it was when it fired.
+    pub fn as_fired(mut self) -> Alert {
+        self.state = "firing".into();
+        (self.resolved_at, self.resolved_clients, self.resolution) = (None, None, None);
+        self.summary = self.sentence();
+        self
+    }
+
+    fn sentence(&self) -> String {
+        let place = self.area_name.as_ref().or(self.area_id.as_ref());
+        let place = place.or(self.map_name.as_ref()).or(self.map_id.as_ref());
+        let place = place.or(self.site_name.as_ref()).unwrap_or(&self.site_id);
+        let limit = self.limit_clients.unwrap_or_default();
+        let client = self.client_name.as_ref().or(self.client_id.as_ref()).map_or("a client", String::as_str);
+        let length = length(self.for_s);
+        let clients = self.resolved_clients.unwrap_or(self.clients);
+        match (self.condition.as_str(), self.state.as_str()) {
+            (_, "resolved") if self.resolution.as_deref() != Some("cleared") => {
+                format!("{} in {place}: no longer watched", self.rule_name)
+            }
+            ("above", "firing") => format!("More than {limit} clients in {place}: {clients}"),
+            ("above", _) => format!("No longer more than {limit} clients in {place}: {clients}"),
+            ("below", "firing") => format!("Fewer than {limit} clients in {place}: {clients}"),
+            ("below", _) => format!("No longer fewer than {limit} clients in {place}: {clients}"),
+            ("dwell", "firing") => format!("{client} has been in {place} for more than {length}"),
+            ("dwell", _) => format!("{client} has left {place}"),
+            (_, "firing") => format!("Nothing from {place} for more than {length}"),
+            _ => format!("{place} is heard from again"),
+        }
+    }
+}
+
+/// A length of time in the largest unit that fits whole.
+fn length(seconds: f64) -> String {
+    match seconds {
+        s if s >= 3600.0 && s % 3600.0 == 0.0 => format!("{} h", s / 3600.0),
+        s if s >= 60.0 && s % 60.0 == 0.0 => format!("{} min", s / 60.0),
+        s => format!("{s} s"),
+    }
+}
+
+const ALERT: &str = "SELECT a.alert_key, a.rule_key, a.rule_version, r.name, r.severity, r.message, r.condition,
+        r.limit_clients, r.for_s, s.site_id, s.name, s.time_zone, m.map_id, mv.name, e.area_id, e.kind, v.name,
+        c.client_id, c.kind, c.name, epoch_ms(a.since_at), epoch_ms(a.fired_at), a.clients, epoch_ms(a.resolved_at),
+        a.resolved_clients, ['cleared', 'off_schedule', 'rule_changed'][a.resolution + 1],
+        epoch_ms(a.acknowledged_at), a.acknowledged_by, a.acknowledged_note, a.is_told,
+        a.site_key, m.map_key, a.area_key, a.client_key
+    FROM store.alerts a
+    JOIN store.sites s USING (site_key)
+    JOIN store.alert_rules r ON r.rule_key = a.rule_key AND r.version = a.rule_version
+    LEFT JOIN store.areas e ON e.area_key = a.area_key
+    LEFT JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL
+    LEFT JOIN store.maps m ON m.map_key = coalesce(a.map_key, e.map_key)
+    LEFT JOIN store.map_versions mv ON mv.map_key = m.map_key AND mv.valid_to IS NULL
+    LEFT JOIN store.clients c ON c.client_key = a.client_key";
+
+fn read_alert(row: &Row<'_>) -> Result<KeyedAlert, duckdb::Error> {
+    let (area, client): (Option<u8>, Option<u8>) = (row.get(15)?, row.get(18)?);
+    let time = |place: usize| -> Result<Option<String>, duckdb::Error> {
+        Ok(row.get::<_, Option<i64>>(place)?.map(rfc3339))
+    };
+    let resolved_at = time(23)?;
+    let is_told: bool = row.get(29)?;
+    let mut alert = Alert {
+        alert_id: row.get(0)?,
+        rule_id: row.get(1)?,
+        rule_version: row.get(2)?,
+        rule_name: row.get(3)?,
+        severity: row.get(4)?,
+        message: row.get(5)?,
+        summary: String::new(),
+        state: if resolved_at.is_some() { "resolved" } else { "firing" }.into(),
+        condition: row.get(6)?,
+        limit_clients: row.get(7)?,
+        for_s: row.get(8)?,
+        site_id: row.get(9)?,
+        site_name: row.get(10)?,
+        time_zone: row.get(11)?,
+        map_id: row.get(12)?,
+        map_name: row.get(13)?,
+        area_id: row.get(14)?,
+        area_kind: area.map(|kind| area_kind(kind).name().into()),
+        area_name: row.get(16)?,
+        client_id: row.get(17)?,
+        client_kind: client.map(|kind| client_kind(kind).name().into()),
+        client_name: row.get(19)?,
+        since: time(20)?.unwrap_or_default(),
+        fired_at: time(21)?.unwrap_or_default(),
+        clients: row.get(22)?,
+        resolved_at,
+        resolved_clients: row.get(24)?,
+        resolution: row.get(25)?,
+        acknowledged_at: time(26)?,
+        acknowledged_by: row.get(27)?,
+        acknowledged_note: row.get(28)?,
+        is_silenced: !is_told,
+    };
+    alert.summary = alert.sentence();
+    Ok(KeyedAlert {
+        alert,
+        site_key: row.get(30)?,
+        map_key: row.get(31)?,
+        area_key: row.get(32)?,
+        client_key: row.get(33)?,
+    })
+}
+
+/// Alerts of these keys, in no order.
+pub(super) fn by_keys(conn: &Connection, keys: &[AlertKey]) -> Result<Vec<KeyedAlert>, StoreError> {
+    let mut found = Vec::with_capacity(keys.len());
+    for chunk in keys.chunks(1000) {
+        let keys: Vec<String> = chunk.iter().map(|key| key.0.to_string()).collect();
+        let sql = format!("{ALERT} WHERE a.alert_key IN ({})", keys.join(","));
+        let mut statement = conn.prepare(&sql)?;
+        for alert in statement.query_map([], read_alert)? {
+            found.push(alert?);
+        }
+    }
+    Ok(found)
+}
+
 /// Which alerts.
 #[derive(Clone, Debug, Default)]
 pub struct AlertFilter {
+    pub key: Option<i64>,
     pub site: Option<String>,
+    pub map: Option<String>,
     pub area: Option<String>,
     pub rule: Option<i64>,
-    /// Firing or not.
+    pub severity: Option<String>,
     pub is_firing: Option<bool>,
-    pub from_ms: i64,
-    pub to_ms: i64,
+    pub is_acknowledged: Option<bool>,
+    /// Fired in [from, to).
+    pub from_ms: Option<i64>,
+    pub to_ms: Option<i64>,
+    /// Only alerts of smaller keys.
+    pub before: Option<i64>,
     pub limit: i64,
 }
 
-/// One alert as people read it.
-#[derive(Clone, Debug)]
-pub struct AlertRow {
-    pub key: i64,
-    pub rule: i64,
-    pub rule_version: i64,
-    pub rule_name: String,
-    pub severity: String,
-    pub message: Option<String>,
-    pub site_id: String,
-    pub map_id: Option<String>,
-    pub area_id: Option<String>,
-    pub area_name: Option<String>,
-    pub since_ms: i64,
-    pub fired_ms: i64,
-    pub clients: i64,
-    pub resolved_ms: Option<i64>,
-    pub resolved_clients: Option<i64>,
-    pub resolution: Option<String>,
-}
-
-/// Alerts that fired in [from, to), newest first.
-pub fn list(conn: &Connection, filter: &AlertFilter) -> Result<Vec<AlertRow>, StoreError> {
-    let sql =
-        "SELECT alert_key, rule_key, rule_version, rule_name, severity, message, site_id, map_id, area_id, area_name,
-                   epoch_ms(since_at), epoch_ms(fired_at), clients, epoch_ms(resolved_at), resolved_clients, resolution
-               FROM alerts
-               WHERE ($1 IS NULL OR site_id = $1) AND ($2 IS NULL OR area_id = $2) AND ($3 IS NULL OR rule_key = $3)
-                   AND ($4 IS NULL OR ($4 = 1) = (resolved_at IS NULL))
-                   AND fired_at >= epoch_ms($5::BIGINT)::TIMESTAMPTZ AND fired_at < epoch_ms($6::BIGINT)::TIMESTAMPTZ
-               ORDER BY alert_key DESC LIMIT $7";
+/// Alerts, newest first.
+pub fn list(conn: &Connection, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
+    let sql = format!(
+        "{ALERT}
+         WHERE ($1 IS NULL OR a.alert_key = $1) AND ($2 IS NULL OR s.site_id = $2) AND ($3 IS NULL OR m.map_id = $3)
+             AND ($4 IS NULL OR e.area_id = $4) AND ($5 IS NULL OR a.rule_key = $5)
+             AND ($6 IS NULL OR r.severity = $6) AND ($7 IS NULL OR ($7 = 1) = (a.resolved_at IS NULL))
+             AND ($8 IS NULL OR ($8 = 1) = (a.acknowledged_at IS NOT NULL))
+             AND ($9 IS NULL OR a.fired_at >= epoch_ms($9::BIGINT)::TIMESTAMPTZ)
+             AND ($10 IS NULL OR a.fired_at < epoch_ms($10::BIGINT)::TIMESTAMPTZ)
+             AND ($11 IS NULL OR a.alert_key < $11)
+         ORDER BY a.alert_key DESC LIMIT $12"
+    );
+    let number = |number: Option<i64>| number.map_or(Value::Null, Value::BigInt);
     let params = vec![
+        number(filter.key),
         text(&filter.site),
+        text(&filter.map),
         text(&filter.area),
-        filter.rule.map_or(Value::Null, Value::BigInt),
+        number(filter.rule),
+        text(&filter.severity),
         code(filter.is_firing.map(u8::from)),
-        Value::BigInt(filter.from_ms),
-        Value::BigInt(filter.to_ms),
+        code(filter.is_acknowledged.map(u8::from)),
+        number(filter.from_ms),
+        number(filter.to_ms),
+        number(filter.before),
         Value::BigInt(filter.limit),
     ];
-    ask(conn, sql, params, |row| {
-        Ok(AlertRow {
-            key: row.get(0)?,
-            rule: row.get(1)?,
-            rule_version: row.get(2)?,
-            rule_name: row.get(3)?,
-            severity: row.get(4)?,
-            message: row.get(5)?,
-            site_id: row.get(6)?,
-            map_id: row.get(7)?,
-            area_id: row.get(8)?,
-            area_name: row.get(9)?,
-            since_ms: row.get(10)?,
-            fired_ms: row.get(11)?,
-            clients: row.get(12)?,
-            resolved_ms: row.get(13)?,
-            resolved_clients: row.get(14)?,
-            resolution: row.get(15)?,
-        })
-    })
+    Ok(ask(conn, &sql, params, read_alert)?.into_iter().map(|keyed| keyed.alert).collect())
+}
+
+/// Notes who took an alert on; whether there is such an alert.
+pub fn acknowledge(
+    conn: &Connection,
+    key: AlertKey,
+    by: Option<&str>,
+    note: Option<&str>,
+    now: ReceivedAt,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE store.alerts SET acknowledged_at = epoch_ms(?::BIGINT)::TIMESTAMPTZ, acknowledged_by = ?,
+                   acknowledged_note = ?
+               WHERE alert_key = ?";
+    Ok(conn.execute(sql, params![now.0, by, note, key.0])? > 0)
+}
+
+/// How many alerts fire, by severity.
+pub fn firing(conn: &Connection) -> Result<Vec<(String, i64)>, StoreError> {
+    let sql = "SELECT r.severity, count(*) FROM store.alerts a
+               JOIN store.alert_rules r ON r.rule_key = a.rule_key AND r.version = a.rule_version
+               WHERE a.resolved_at IS NULL GROUP BY r.severity";
+    ask(conn, sql, vec![], |row| Ok((row.get(0)?, row.get(1)?)))
 }

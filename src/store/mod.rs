@@ -6,6 +6,7 @@ pub mod alerts;
 pub mod audit;
 pub mod history;
 mod migrate;
+pub mod outbox;
 pub mod places;
 pub mod plans;
 pub mod queries;

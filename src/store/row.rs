@@ -212,18 +212,35 @@ rows! {
     }
     AlertRule => "alert_rules" {
         rule_key: i32, version: i32, valid_from: Instant, valid_to: Option<Instant>, name: String,
-        site_key: Option<i32>, map_key: Option<i32>, area_key: Option<i32>, tag: Option<String>, direction: String,
-        limit_clients: i64, clear_clients: i64, for_s: f64, schedule: Option<Json>, severity: String,
-        message: Option<String>, is_enabled: bool,
+        site_key: Option<i32>, map_key: Option<i32>, area_key: Option<i32>, tag: Option<String>, condition: String,
+        limit_clients: Option<i64>, clear_clients: Option<i64>, for_s: f64, repeat_s: Option<f64>,
+        schedule: Option<Json>, severity: String, message: Option<String>, is_enabled: bool,
     }
     Alert => "alerts" {
         alert_key: i64, rule_key: i32, rule_version: i32, site_key: i32, map_key: Option<i32>, area_key: Option<i32>,
-        since_at: Instant, fired_at: Instant, clients: i64, resolved_at: Option<Instant>,
-        resolved_clients: Option<i64>, resolution: Option<u8>,
+        client_key: Option<i32>, since_at: Instant, fired_at: Instant, clients: i64, resolved_at: Option<Instant>,
+        resolved_clients: Option<i64>, resolution: Option<u8>, told_at: Instant, is_told: bool,
+        acknowledged_at: Option<Instant>, acknowledged_by: Option<String>, acknowledged_note: Option<String>,
     }
     PendingAlarm => "pending_alarms" {
-        rule_key: i32, rule_version: i32, site_key: i32, map_key: Option<i32>, area_key: Option<i32>,
-        since_at: Instant,
+        rule_key: i32, site_key: i32, map_key: Option<i32>, area_key: Option<i32>, since_at: Instant,
+    }
+    Silence => "silences" {
+        silence_key: i64, rule_key: Option<i32>, site_key: Option<i32>, map_key: Option<i32>, area_key: Option<i32>,
+        client_key: Option<i32>, from_at: Instant, until_at: Instant, reason: String, silenced_by: Option<String>,
+    }
+    Callback => "callbacks" {
+        callback_key: i32, name: String, url: String, format: String, secrets: Json, headers: Json, filter: Json,
+        is_enabled: bool, disabled_reason: Option<String>, failures: i32, retry_at: Option<Instant>,
+        created_at: Instant, deleted_at: Option<Instant>,
+    }
+    CallbackDelivery => "callback_deliveries" {
+        delivery_key: i64, callback_key: i32, webhook_id: String, alert_key: Option<i64>, event_type: String,
+        event: Json, created_at: Instant, expires_at: Instant, state: u8, attempts: i32, ended_at: Option<Instant>,
+    }
+    CallbackAttempt => "callback_attempts" {
+        delivery_key: i64, attempted_at: Instant, status: Option<i32>, latency_ms: f64, answer: Option<String>,
+        problem: Option<String>,
     }
     OpenVisit => "open_visits" {
         visit_key: i64, site_key: i32, map_key: Option<i32>, area_key: i32, area_version: i32, client_key: i32,

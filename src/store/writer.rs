@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use duckdb::{Appender, Connection};
 
 use super::alerts::{self, Resolved};
+use super::outbox::{self, AlertEvent, Notices};
 use super::row::{self, Row};
 use super::{Store, StoreError};
 use crate::model::alert::AlarmId;
-use crate::model::ids::{SiteKey, VisitKey};
+use crate::model::ids::{AlertKey, SiteKey, VisitKey};
+use crate::model::time::EventTime;
 
 /// Everything one drain adds and takes away.
 #[derive(Debug, Default)]
@@ -44,6 +46,10 @@ pub struct Drain {
     pub alerts: Vec<row::Alert>,
     /// Alerts that are over, of this drain or an earlier one.
     pub resolved_alerts: Vec<Resolved>,
+    /// Alerts that were due to be told again, and when.
+    pub told_alerts: Vec<(AlertKey, EventTime)>,
+    /// What callbacks are to be told of alerts.
+    pub notices: Notices,
     /// What is pending of the alarms that changed.
     pub pending_alarms: Vec<((SiteKey, AlarmId), Option<row::PendingAlarm>)>,
 }
@@ -58,6 +64,8 @@ impl Drain {
             && self.no_longer_ended.is_empty()
             && self.alerts.is_empty()
             && self.resolved_alerts.is_empty()
+            && self.told_alerts.is_empty()
+            && self.notices.list.is_empty()
             && self.pending_alarms.is_empty()
     }
 }
@@ -72,8 +80,9 @@ impl Writer {
         Ok(Writer { conn: store.connection()? })
     }
 
-    /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is.
-    pub fn commit(&mut self, drain: &Drain) -> Result<(), StoreError> {
+    /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
+    /// alerts.
+    pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
         self.in_transaction(|conn| {
             append(conn, &drain.sites)?;
             append(conn, &drain.maps)?;
@@ -96,6 +105,7 @@ impl Writer {
             append(conn, &drain.open_visits)?;
             append(conn, &drain.alerts)?;
             alerts::resolve(conn, &drain.resolved_alerts)?;
+            alerts::set_told(conn, &drain.told_alerts)?;
             alerts::set_pending(conn, &drain.pending_alarms)?;
             for (client_key, name) in &drain.client_names {
                 conn.execute(
@@ -106,7 +116,7 @@ impl Writer {
             for (map_key, site) in &drain.map_sites {
                 conn.execute("UPDATE store.maps SET site_key = ? WHERE map_key = ?", duckdb::params![site.0, map_key])?;
             }
-            Ok(())
+            outbox::enqueue(conn, &drain.notices)
         })
     }
 

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A part, what of ours it may import, and what of others' it may not.
-const RULES: [(&str, &[&str], &[&str]); 7] = [
+const RULES: [(&str, &[&str], &[&str]); 8] = [
     ("model", &["model"], &["tokio", "axum", "duckdb", "serde"]),
     ("engine", &["model", "engine"], &["tokio", "axum", "duckdb", "serde", "rand", "chrono"]),
     ("floorplan", &["model", "floorplan"], &["tokio", "axum", "duckdb"]),
     ("store", &["model", "store"], &["tokio", "axum"]),
     ("pipeline", &["model", "engine", "store", "pipeline", "clock", "telemetry"], &["axum", "duckdb"]),
     ("rebuild", &["model", "engine", "store", "pipeline", "rebuild", "clock"], &["axum", "duckdb"]),
+    // The vendor's signature is the receiver's to know.
+    ("callbacks", &["model", "store", "pipeline", "receiver", "callbacks", "clock", "telemetry"], &["axum", "duckdb"]),
     ("receiver", &["model", "pipeline", "receiver", "clock", "telemetry", "problem"], &["duckdb"]),
 ];
 
@@ -22,6 +24,7 @@ const API: (&str, &[&str], &[&str]) = (
         "store",
         "pipeline",
         "rebuild",
+        "callbacks",
         "floorplan",
         "receiver",
         "clock",
