@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
 
 use crate::api::Api;
@@ -28,6 +28,8 @@ pub struct App {
     pub rebuilds: Rebuilds,
     callbacks: Callbacks,
     callback_task: tokio::task::JoinHandle<()>,
+    /// Streams end once it says so: a server that stops waits for its answers to end.
+    stopping: watch::Sender<bool>,
     pipeline_thread: std::thread::JoinHandle<()>,
     rebuild_thread: std::thread::JoinHandle<()>,
 }
@@ -44,14 +46,9 @@ impl App {
         let (rebuilds, rebuild_thread) =
             Rebuilds::start(store.clone(), config.defaults(), pipeline.clone(), clock.clone())
                 .context("read what is to be rebuilt")?;
-        let (callbacks, callback_task) = Callbacks::start(
-            store.clone(),
-            pipeline.clone(),
-            config.callback_policy(),
-            clock.clone(),
-            metrics.clone(),
-        )
-        .context("make ready to call back")?;
+        let (callbacks, callback_task) =
+            Callbacks::start(store.clone(), pipeline.clone(), config.callback_policy(), clock.clone(), metrics.clone())
+                .context("make ready to call back")?;
         let receiver = Receiver::new(
             config.demands(),
             config.receiver.body_bytes_max,
@@ -59,6 +56,7 @@ impl App {
             clock.clone(),
             metrics.clone(),
         );
+        let stopping = watch::channel(false).0;
         let source_names = config.sources.keys().cloned().collect();
         let api = Api {
             store,
@@ -68,6 +66,7 @@ impl App {
             defaults: config.defaults(),
             clock,
             metrics,
+            stopping: stopping.subscribe(),
             import_turn: Arc::new(Semaphore::new(1)),
             source_names,
         };
@@ -75,7 +74,17 @@ impl App {
         let router = receiver.router().merge(api.router().layer(CompressionLayer::new()));
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
-        Ok(App { listener, router, pipeline, rebuilds, callbacks, callback_task, pipeline_thread, rebuild_thread })
+        Ok(App {
+            listener,
+            router,
+            pipeline,
+            rebuilds,
+            callbacks,
+            callback_task,
+            stopping,
+            pipeline_thread,
+            rebuild_thread,
+        })
     }
 
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -84,8 +93,22 @@ impl App {
 
     /// Answers until `stop` is done, then finishes what was asked before and commits what was taken.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let App { listener, router, pipeline, rebuilds, callbacks, callback_task, pipeline_thread, rebuild_thread } = self;
+        let App {
+            listener,
+            router,
+            pipeline,
+            rebuilds,
+            callbacks,
+            callback_task,
+            stopping,
+            pipeline_thread,
+            rebuild_thread,
+        } = self;
         drop(pipeline);
+        let stop = async move {
+            stop.await;
+            stopping.send_replace(true);
+        };
         axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serve")?;
         rebuilds.stop();
         callbacks.stop();

@@ -211,13 +211,19 @@ impl Config {
         }
         let Callbacks { allowed_networks, timeout_s, retry_first_s, retry_max_s, give_up_h } = &self.callbacks;
         if let Some(network) = allowed_networks.iter().find(|network| callbacks::read_network(network).is_none()) {
-            return wrong("callbacks.allowed_networks", &format!("{network:?} is no address or network like 10.0.0.0/8"));
+            return wrong(
+                "callbacks.allowed_networks",
+                &format!("{network:?} is no address or network like 10.0.0.0/8"),
+            );
         }
         if !(0.1..=300.0).contains(timeout_s) {
             return wrong("callbacks.timeout_s", "must lie between 0.1 and 300 seconds");
         }
         if !(*retry_first_s >= 0.01 && retry_first_s <= retry_max_s && *retry_max_s <= 86_400.0) {
-            return wrong("callbacks", "retry_first_s must be at least 0.01, and retry_max_s no less, and at most 86400");
+            return wrong(
+                "callbacks",
+                "retry_first_s must be at least 0.01, and retry_max_s no less, and at most 86400",
+            );
         }
         if !(*give_up_h > 0.0 && *give_up_h <= 1000.0) {
             return wrong("callbacks.give_up_h", "must lie between 0 and 1000 hours");

@@ -17,10 +17,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<JsonBody<T>, ApiError> {
         let bytes = upload(request).await?;
-        serde_json::from_slice(&bytes)
-            .map(JsonBody)
-            .map_err(|error| ApiError::BadRequest(format!("the body is not the JSON expected here: {error}")))
+        read(&bytes).map(JsonBody)
     }
+}
+
+/// A JSON body, or none.
+pub struct OptionalJsonBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<OptionalJsonBody<T>, ApiError> {
+        let bytes = upload(request).await?;
+        if bytes.is_empty() {
+            return Ok(OptionalJsonBody(T::default()));
+        }
+        read(&bytes).map(OptionalJsonBody)
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::BadRequest(format!("the body is not the JSON expected here: {error}")))
 }
 
 /// The whole body, up to [`UPLOAD_BYTES_MAX`].

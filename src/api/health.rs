@@ -12,7 +12,7 @@ use super::{Api, Fallible};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::receiver::DEFAULT_SOURCE;
-use crate::store::queries;
+use crate::store::{alerts, outbox, queries};
 
 /// The process runs.
 #[utoipa::path(get, path = "/health/live", tag = "server", responses((status = 200, body = Health)))]
@@ -34,8 +34,27 @@ pub async fn ready(State(api): State<Api>) -> Response {
 
 /// Prometheus text.
 #[utoipa::path(get, path = "/metrics", tag = "server", responses((status = 200, content_type = "text/plain", body = String)))]
-pub async fn metrics(State(api): State<Api>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render()).into_response()
+pub async fn metrics(State(api): State<Api>) -> Fallible<Response> {
+    let (firing, outboxes) = api.read(|conn| Ok((alerts::firing(conn)?, outbox::outboxes(conn)?))).await?;
+    let metrics = &api.metrics;
+    for severity in ["info", "warning", "critical"] {
+        let count = firing.iter().find(|(of, _)| of == severity).map_or(0, |(_, count)| *count);
+        metrics.alerts_firing.with_label_values(&[severity]).set(count);
+    }
+    // Endpoints may have been deleted since.
+    metrics.callbacks_pending.reset();
+    metrics.callbacks_dead.reset();
+    metrics.callback_oldest_pending.reset();
+    let now_ms = api.clock.now().0;
+    for row in outboxes {
+        let key = row.callback.0.to_string();
+        let labels = [key.as_str(), row.name.as_str()];
+        metrics.callbacks_pending.with_label_values(&labels).set(row.pending);
+        metrics.callbacks_dead.with_label_values(&labels).set(row.dead);
+        let age_ms = row.oldest_pending_ms.map_or(0, |since_ms| now_ms - since_ms);
+        metrics.callback_oldest_pending.with_label_values(&labels).set(age_ms as f64 / 1000.0);
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response())
 }
 
 /// What each webhook source has sent, and when its last ping came: the set-up check.

@@ -1,7 +1,11 @@
 //! The query API. Handlers parse, ask the store, and answer; what they change goes through the pipeline.
 
+pub mod alert_dto;
+pub mod alert_rules;
+pub mod alerts;
 pub mod areas;
 mod body;
+pub mod callbacks;
 pub mod dto;
 pub mod dwell;
 mod error;
@@ -13,6 +17,7 @@ pub mod openapi;
 mod params;
 pub mod rebuilds;
 pub mod sites;
+pub mod stream;
 pub mod unmapped;
 pub mod visits;
 pub mod what_if;
@@ -23,8 +28,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use tokio::sync::Semaphore;
+use axum::routing::{delete, get, post};
+use tokio::sync::{Semaphore, watch};
 
 use crate::callbacks::Callbacks;
 use crate::clock::Clock;
@@ -48,7 +53,9 @@ pub struct Api {
     pub defaults: Defaults,
     pub clock: Clock,
     pub metrics: Metrics,
-    /// Only one import is read at a time.
+    /// Set once the server is asked to stop: streams end then.
+    pub stopping: watch::Receiver<bool>,
+    /// Only one import is read, and one preview reckoned, at a time.
     pub import_turn: Arc<Semaphore>,
     /// Configured webhook sources.
     pub source_names: Arc<[String]>,
@@ -76,6 +83,24 @@ impl Api {
             .route("/v1/rebuilds/{id}", get(rebuilds::get).delete(rebuilds::cancel))
             .route("/v1/what-if/zones", post(what_if::zone))
             .route("/v1/unmapped", get(unmapped::list))
+            .route("/v1/alert-rules", get(alert_rules::list).post(alert_rules::post))
+            .route("/v1/alert-rules/preview", post(alert_rules::preview))
+            .route("/v1/alert-rules/{id}", get(alert_rules::get).put(alert_rules::put).delete(alert_rules::delete))
+            .route("/v1/alert-rules/{id}/versions", get(alert_rules::versions))
+            .route("/v1/alerts", get(alerts::list))
+            .route("/v1/alerts/{id}", get(alerts::get))
+            .route("/v1/alerts/{id}/acknowledge", post(alerts::acknowledge))
+            .route("/v1/alerts/{id}/silence", post(alerts::silence))
+            .route("/v1/silences", get(alerts::silences).post(alerts::post_silence))
+            .route("/v1/silences/{id}", delete(alerts::end_silence))
+            .route("/v1/callbacks", get(callbacks::list).post(callbacks::post))
+            .route("/v1/callbacks/{id}", get(callbacks::get).put(callbacks::put).delete(callbacks::delete))
+            .route("/v1/callbacks/{id}/test", post(callbacks::test))
+            .route("/v1/callbacks/{id}/redeliver", post(callbacks::redeliver_dead))
+            .route("/v1/callbacks/{id}/deliveries", get(callbacks::deliveries))
+            .route("/v1/callbacks/{id}/deliveries/{delivery}", get(callbacks::delivery))
+            .route("/v1/callbacks/{id}/deliveries/{delivery}/redeliver", post(callbacks::redeliver))
+            .route("/v1/stream", get(stream::stream))
             .route("/v1/sources", get(health::sources))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))

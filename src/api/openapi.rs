@@ -3,7 +3,10 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{areas, dwell, health, imports, maps, occupancy, rebuilds, sites, unmapped, visits, what_if};
+use super::{
+    alert_rules, alerts, areas, callbacks, dwell, health, imports, maps, occupancy, rebuilds, sites, stream, unmapped,
+    visits, what_if,
+};
 use crate::receiver;
 
 #[derive(OpenApi)]
@@ -20,6 +23,13 @@ use crate::receiver;
         maps::list, imports::post, maps::get, maps::versions, maps::put, maps::delete, maps::get_image, maps::put_image,
         areas::list, areas::get, areas::versions, areas::put, areas::delete,
         rebuilds::list, rebuilds::post, rebuilds::get, rebuilds::cancel, what_if::zone, unmapped::list,
+        alert_rules::list, alert_rules::post, alert_rules::preview, alert_rules::get, alert_rules::versions,
+        alert_rules::put, alert_rules::delete,
+        alerts::list, alerts::get, alerts::acknowledge, alerts::silence,
+        alerts::silences, alerts::post_silence, alerts::end_silence,
+        callbacks::list, callbacks::post, callbacks::get, callbacks::put, callbacks::delete, callbacks::test,
+        callbacks::redeliver_dead, callbacks::deliveries, callbacks::delivery, callbacks::redeliver,
+        stream::stream,
         health::sources, health::live, health::ready, health::metrics,
     ),
     tags(
@@ -27,6 +37,8 @@ use crate::receiver;
         (name = "metrics", description = "Occupancy, dwell, visits"),
         (name = "places", description = "Sites, maps and areas"),
         (name = "past", description = "Zones that work for the past: rebuilds and what-ifs"),
+        (name = "alerts", description = "Rules, what fired, and silences"),
+        (name = "callbacks", description = "Endpoints that are told of alerts"),
         (name = "server", description = "Health and set-up")
     )
 )]

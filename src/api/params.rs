@@ -152,6 +152,71 @@ pub struct MapParams {
     pub at: Option<String>,
 }
 
+/// Which alerts.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AlertParams {
+    /// Site id.
+    pub site: Option<String>,
+    /// Map id.
+    pub map: Option<String>,
+    /// Area id.
+    pub area: Option<String>,
+    /// Number of the rule.
+    pub rule: Option<String>,
+    /// `info`, `warning` or `critical`.
+    pub severity: Option<String>,
+    /// `firing` or `resolved`.
+    pub state: Option<String>,
+    /// `true` or `false`: whether somebody has taken it on.
+    pub acknowledged: Option<String>,
+    /// Only those that fired then or later: RFC 3339, or a duration back from now.
+    pub from: Option<String>,
+    /// Only those that fired before.
+    pub to: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Alerts on a page, up to 1,000. By default 100.
+    pub limit: Option<String>,
+}
+
+/// Which deliveries of an endpoint.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeliveryParams {
+    /// `pending`, `delivered` or `dead`.
+    pub state: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Deliveries on a page, up to 1,000. By default 100.
+    pub limit: Option<String>,
+}
+
+/// Whose events to stream.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct StreamParams {
+    /// Site id.
+    pub site: Option<String>,
+}
+
+/// Rows on a page of a list that is read newest first: up to 1,000, by default 100.
+pub fn limit(given: &Option<String>) -> Result<i64, ApiError> {
+    let limit = named("limit", given, |text| text.parse().ok(), "a whole number from 1 to 1000")?.unwrap_or(100);
+    match limit {
+        1..=1000 => Ok(limit),
+        _ => Err(ApiError::BadRequest(format!("`limit` is {limit}; it must be a whole number from 1 to 1000"))),
+    }
+}
+
+/// Where a page of such a list begins: before this key.
+pub fn cursor(text: &str) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| ApiError::BadRequest(format!("`cursor` is {text:?}; use the `next_cursor` of an answer")))
+}
+
 /// What is missing, and where.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]

@@ -48,7 +48,7 @@ mod tests {
         // printf %s 'msg_1.1614265330.{"test": 2432232314}' | openssl dgst -sha256 -binary -mac HMAC \
         //     -macopt hexkey:$(printf 'an example key of 32 bytes......' | xxd -p -c 99) | base64
         let secret = format!("whsec_{}", STANDARD.encode("an example key of 32 bytes......"));
-        let signed = sign(&[secret.clone()], "msg_1", 1_614_265_330, br#"{"test": 2432232314}"#);
+        let signed = sign(std::slice::from_ref(&secret), "msg_1", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,t/b4bFxYJOKMSppONFn9ffptRWxOzSIwNBbkrNDkHS4=");
         let both = sign(&[new_secret(), secret], "msg_1", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert!(both.ends_with(&format!(" {signed}")), "{both}");

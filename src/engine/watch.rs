@@ -237,8 +237,7 @@ impl Watch {
                     (Condition::Dwell, Subject::Area(area)) => {
                         let clients = self.crowds.get(subject).into_iter().flat_map(|crowd| crowd.clients.keys());
                         ids.extend(
-                            clients
-                                .map(|client| AlarmId { rule: rule.key, subject: Subject::Stay(*area, *client) }),
+                            clients.map(|client| AlarmId { rule: rule.key, subject: Subject::Stay(*area, *client) }),
                         );
                     }
                     _ => _ = ids.insert(AlarmId { rule: rule.key, subject: *subject }),
@@ -308,14 +307,8 @@ impl Watch {
     }
 
     /// How a condition stands at a time.
-    fn held(
-        &mut self,
-        subject: Subject,
-        condition: Condition,
-        alarm: Option<Alarm>,
-        at: EventTime,
-    ) -> Held {
-        let clients = self.clients(subject);
+    fn held(&mut self, subject: Subject, condition: Condition, alarm: Option<Alarm>, at: EventTime) -> Held {
+        let clients = self.clients(condition, subject);
         let counted = |holds: bool, is_over: bool| {
             let since = match alarm {
                 Some(Alarm::Pending { since }) => since,
@@ -345,43 +338,43 @@ impl Watch {
         Some(self.crowds.get(&Subject::Area(area))?.clients.get(&client)?.entered_at)
     }
 
-    fn clients(&self, subject: Subject) -> u32 {
+    /// Clients there; none where nobody is counted.
+    fn clients(&self, condition: Condition, subject: Subject) -> u32 {
         match subject {
             Subject::Stay(area, client) => u32::from(self.entered_at(area, client).is_some()),
+            _ if condition == Condition::NoData => 0,
             _ => self.crowds.get(&subject).map_or(0, |crowd| crowd.clients.len() as u32),
         }
     }
 
+    fn clients_of(&self, id: AlarmId) -> u32 {
+        let rule = self.rule_at.get(&id.rule).map(|place| &self.alerting.rules[*place]);
+        rule.map_or(0, |rule| self.clients(rule.condition, id.subject))
+    }
+
     fn fire(&mut self, id: AlarmId, version: u32, since: EventTime, at: EventTime, repeat_ms: Option<i64>) {
         self.alarms.insert(id, Alarm::Firing { since: at, told: at });
-        self.changes.push(AlarmChange::Fired { id, version, since, at, clients: self.clients(id.subject) });
+        self.changes.push(AlarmChange::Fired { id, version, since, at, clients: self.clients_of(id) });
         if let Some(repeat_ms) = repeat_ms {
             self.deadlines.insert((EventTime(at.0 + repeat_ms), id));
         }
     }
 
     /// Tells of what goes on, once for all the times that have passed.
-    fn tell_again(
-        &mut self,
-        id: AlarmId,
-        since: EventTime,
-        told: EventTime,
-        repeat_ms: Option<i64>,
-        at: EventTime,
-    ) {
+    fn tell_again(&mut self, id: AlarmId, since: EventTime, told: EventTime, repeat_ms: Option<i64>, at: EventTime) {
         let Some(repeat_ms) = repeat_ms else { return };
         let passed = (at.0 - told.0).div_euclid(repeat_ms);
         if passed > 0 {
             let told = EventTime(told.0 + passed * repeat_ms);
             self.alarms.insert(id, Alarm::Firing { since, told });
-            self.changes.push(AlarmChange::Repeated { id, at: told, clients: self.clients(id.subject) });
+            self.changes.push(AlarmChange::Repeated { id, at: told, clients: self.clients_of(id) });
         }
         self.deadlines.insert((EventTime(told.0 + (passed.max(0) + 1) * repeat_ms), id));
     }
 
     /// Back to ok: what fired is resolved.
     fn calm(&mut self, id: AlarmId, at: EventTime, why: Resolution) {
-        let clients = self.clients(id.subject);
+        let clients = self.clients_of(id);
         self.changes.push(match self.alarms.remove(&id) {
             Some(Alarm::Firing { .. }) => AlarmChange::Resolved { id, at, clients, why },
             _ => AlarmChange::Calmed { id },

@@ -7,11 +7,11 @@ use rustc_hash::FxHashMap;
 use super::places::Places;
 use crate::engine::{Alerting, Counted, Engine};
 use crate::model::alert::{AlarmChange, AlarmId, Condition, Rule, Subject};
-use crate::model::ids::{AlertKey, AreaKey, AreaKind, SiteKey};
+use crate::model::ids::{AlertKey, AreaKey, AreaKind, RuleKey, SiteKey};
 use crate::model::schedule::{DAY_MIN, Schedule, Weekday, Window};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
-use crate::store::alerts::{self, Columns, Labels, Resolved, RuleRow, RuleTarget};
+use crate::store::alerts::{self, AlarmRow, Columns, Labels, Resolved, RuleRecord, RuleRow, RuleTarget};
 use crate::store::outbox::{self, Notice, NoticeKind};
 use crate::store::row::{self, Instant, column};
 use crate::store::writer::Drain;
@@ -24,6 +24,19 @@ pub fn give_rules(conn: &ReadConnection, places: &Places, engine: &mut Engine) -
         engine.set_alerting(site, alerting);
     }
     Ok(())
+}
+
+/// What a rule that is not saved would watch, in each site where it would watch anything.
+pub fn alerting_of(
+    conn: &ReadConnection,
+    places: &Places,
+    record: RuleRecord,
+) -> Result<BTreeMap<SiteKey, Alerting>, StoreError> {
+    let record = RuleRecord { is_enabled: true, ..record };
+    let row = RuleRow { key: RuleKey(0), version: 0, valid_from_ms: 0, valid_to_ms: None, record };
+    let mut sites = alerting(&[row], &alerts::labels(conn)?, places);
+    sites.retain(|_, alerting| !alerting.rules.is_empty());
+    Ok(sites)
 }
 
 /// For each site, its rules that are enabled.
@@ -148,7 +161,7 @@ impl Alarms {
     /// Gives an engine, whose rules, clocks and visits are there, the alarms that were not ok.
     pub fn restore(conn: &ReadConnection, engine: &mut Engine) -> Result<Alarms, StoreError> {
         let mut firing = FxHashMap::default();
-        for (site, id, alarm, alert) in alerts::alarms(conn)? {
+        for AlarmRow { site, id, alarm, alert } in alerts::alarms(conn)? {
             engine.restore_alarm(site, id, alarm);
             firing.extend(alert.map(|alert| ((site, id), alert)));
         }

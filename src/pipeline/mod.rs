@@ -20,7 +20,7 @@ use std::time::Duration;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 
-pub use alarms::{ScheduleTimes, windows};
+pub use alarms::{ScheduleTimes, alerting_of, windows};
 pub use change::{AreaSettings, Change, ChangeError, Extent, Outcome};
 pub use intake::Receipt;
 pub use places::{Defaults, Places};

@@ -5,6 +5,7 @@
 //! `what_if` asks the same of a zone that nobody has drawn; `recount` compares what is stored with what is derived.
 
 mod deriving;
+pub mod preview;
 pub mod recount;
 mod scope;
 pub mod what_if;

@@ -108,6 +108,7 @@ impl Scope {
                 }),
                 None => Input::Sign { site, client, at },
             },
+            What::Other => Input::Sign { site, client, at },
         }
     }
 }

@@ -247,8 +247,17 @@ impl Columns {
     }
 }
 
-/// Every alarm that is not ok, with the alert of one that fires.
-pub fn alarms(conn: &Connection) -> Result<Vec<(SiteKey, AlarmId, Alarm, Option<AlertKey>)>, StoreError> {
+/// An alarm that is not ok, with the alert of one that fires.
+#[derive(Clone, Copy, Debug)]
+pub struct AlarmRow {
+    pub site: SiteKey,
+    pub id: AlarmId,
+    pub alarm: Alarm,
+    pub alert: Option<AlertKey>,
+}
+
+/// Every alarm that is not ok.
+pub fn alarms(conn: &Connection) -> Result<Vec<AlarmRow>, StoreError> {
     let sql = "SELECT rule_key, site_key, map_key, area_key, NULL::INTEGER, epoch_ms(since_at), 0::BIGINT, NULL::BIGINT
                FROM store.pending_alarms
                UNION ALL
@@ -265,7 +274,8 @@ pub fn alarms(conn: &Connection) -> Result<Vec<(SiteKey, AlarmId, Alarm, Option<
         let (since, told) = (EventTime(row.get(5)?), EventTime(row.get(6)?));
         let alert: Option<i64> = row.get(7)?;
         let alarm = if alert.is_some() { Alarm::Firing { since, told } } else { Alarm::Pending { since } };
-        Ok((SiteKey(row.get(1)?), AlarmId { rule: RuleKey(row.get(0)?), subject }, alarm, alert.map(AlertKey)))
+        let id = AlarmId { rule: RuleKey(row.get(0)?), subject };
+        Ok(AlarmRow { site: SiteKey(row.get(1)?), id, alarm, alert: alert.map(AlertKey) })
     })
 }
 
@@ -399,9 +409,8 @@ const ALERT: &str = "SELECT a.alert_key, a.rule_key, a.rule_version, r.name, r.s
 
 fn read_alert(row: &Row<'_>) -> Result<KeyedAlert, duckdb::Error> {
     let (area, client): (Option<u8>, Option<u8>) = (row.get(15)?, row.get(18)?);
-    let time = |place: usize| -> Result<Option<String>, duckdb::Error> {
-        Ok(row.get::<_, Option<i64>>(place)?.map(rfc3339))
-    };
+    let time =
+        |place: usize| -> Result<Option<String>, duckdb::Error> { Ok(row.get::<_, Option<i64>>(place)?.map(rfc3339)) };
     let resolved_at = time(23)?;
     let is_told: bool = row.get(29)?;
     let mut alert = Alert {

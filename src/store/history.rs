@@ -52,8 +52,17 @@ pub struct StoredEvent {
 
 #[derive(Clone, Copy, Debug)]
 pub enum What {
-    Fix { map: MapKey, position: Position },
-    Transition { map: Option<MapKey>, area: AreaKey, trigger: Trigger },
+    Fix {
+        map: MapKey,
+        position: Position,
+    },
+    Transition {
+        map: Option<MapKey>,
+        area: AreaKey,
+        trigger: Trigger,
+    },
+    /// Something else: it only shows that the site is heard from.
+    Other,
 }
 
 impl StoredEvent {
@@ -249,21 +258,7 @@ impl History {
             counted("fixes"),
             counted("transitions")
         );
-        let mut statement = self.conn.prepare(&sql)?;
-        let units = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?)))?;
-        let clip = |ms: i64| EventTime(ms.clamp(from.map_or(i64::MIN, |at| at.0), to.map_or(i64::MAX, |at| at.0)));
-        let mut slabs: Vec<Slab> = Vec::new();
-        for unit in units {
-            let (unit, events) = unit?;
-            let unit_to = clip((unit + 1) * UNIT_MS);
-            match slabs.last_mut() {
-                Some(last) if last.events < SLAB_EVENTS => {
-                    (last.to, last.events) = (unit_to, last.events + events);
-                }
-                _ => slabs.push(Slab { from: clip(unit * UNIT_MS), to: unit_to, events }),
-            }
-        }
-        Ok(slabs)
+        put_together(&self.conn, &sql, from, to)
     }
 
     /// Every event of a slab: one client after another, each in order of time. Breaks off when `take` says so.
@@ -367,19 +362,97 @@ impl History {
     }
 
     fn transitions(&self, sql: &str) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut statement = self.conn.prepare(sql)?;
-        let found = statement.query_map([], |row| {
-            let map: Option<u32> = row.get(3)?;
-            let what = What::Transition {
-                map: map.map(MapKey),
-                area: AreaKey(row.get(4)?),
-                trigger: if row.get::<_, u8>(5)? == Trigger::Enter as u8 { Trigger::Enter } else { Trigger::Exit },
-            };
-            let (site, client) = (SiteKey(row.get(0)?), ClientKey(row.get(1)?));
-            Ok(StoredEvent { site, client, at: EventTime(row.get(2)?), what })
-        })?;
-        Ok(found.collect::<Result<_, _>>()?)
+        transitions(&self.conn, sql)
     }
+}
+
+/// Slabs from stretches of `UNIT_MS` and the events in each, in order of time.
+fn put_together(
+    conn: &Connection,
+    sql: &str,
+    from: Option<EventTime>,
+    to: Option<EventTime>,
+) -> Result<Vec<Slab>, StoreError> {
+    let mut statement = conn.prepare(sql)?;
+    let units = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?)))?;
+    let clip = |ms: i64| EventTime(ms.clamp(from.map_or(i64::MIN, |at| at.0), to.map_or(i64::MAX, |at| at.0)));
+    let mut slabs: Vec<Slab> = Vec::new();
+    for unit in units {
+        let (unit, events) = unit?;
+        let unit_to = clip((unit + 1) * UNIT_MS);
+        match slabs.last_mut() {
+            Some(last) if last.events < SLAB_EVENTS => {
+                (last.to, last.events) = (unit_to, last.events + events);
+            }
+            _ => slabs.push(Slab { from: clip(unit * UNIT_MS), to: unit_to, events }),
+        }
+    }
+    Ok(slabs)
+}
+
+/// Tables of events that are neither fixes nor transitions.
+const OTHERS: [&str; 5] = ["scans", "rssi_readings", "vendor_alerts", "pings", "events"];
+
+/// Every stored event of a site in [from, to), in order of time, whenever it came; transitions from `transitions_from`
+/// on, which is no later. Memory for about a million events at a time.
+pub fn each_in_time(
+    conn: &Connection,
+    site: SiteKey,
+    transitions_from: EventTime,
+    from: EventTime,
+    to: EventTime,
+    mut take: impl FnMut(&StoredEvent),
+) -> Result<(), StoreError> {
+    let others = OTHERS
+        .map(|table| format!("SELECT site_key, event_at, delivery_key FROM store.{table} WHERE NOT is_received_time"))
+        .join(" UNION ALL ");
+    let counted = |table: &str, from| {
+        let period = between("event_at", Some(from), Some(to));
+        format!("SELECT event_at FROM {table} WHERE site_key = {} AND {period}", site.0)
+    };
+    let sql = format!(
+        "SELECT epoch_ms(event_at) // {UNIT_MS} AS unit, count(*) FROM ({} UNION ALL {} UNION ALL {})
+         GROUP BY unit ORDER BY unit",
+        counted("store.fixes", from),
+        counted("store.transitions", transitions_from),
+        counted(&format!("({others})"), from)
+    );
+    for slab in put_together(conn, &sql, Some(transitions_from), Some(to))? {
+        let of_slab = |order: &str, from: EventTime| {
+            let period = between("event_at", Some(slab.from.max(from)), Some(slab.to));
+            format!("WHERE site_key = {} AND {period} ORDER BY event_at, delivery_key, {order}", site.0)
+        };
+        let of_transitions = of_slab("rowid", transitions_from);
+        let mut events = transitions(conn, &format!("{TRANSITION} FROM store.transitions {of_transitions}"))?;
+        let mut statement = conn.prepare(&format!("{FIX} FROM store.fixes {}", of_slab("rowid", from)))?;
+        for batch in statement.query_arrow([])? {
+            events.extend(Fixes::of(&batch)?.events());
+        }
+        let sql = format!("SELECT epoch_ms(event_at) FROM ({others}) {}", of_slab("event_at", from));
+        let mut statement = conn.prepare(&sql)?;
+        for at_ms in statement.query_map([], |row| row.get(0))? {
+            events.push(StoredEvent { site, client: ClientKey(0), at: EventTime(at_ms?), what: What::Other });
+        }
+        // Stable: what came in order stays in order.
+        events.sort_by_key(|event| event.at);
+        events.iter().for_each(&mut take);
+    }
+    Ok(())
+}
+
+fn transitions(conn: &Connection, sql: &str) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut statement = conn.prepare(sql)?;
+    let found = statement.query_map([], |row| {
+        let map: Option<u32> = row.get(3)?;
+        let what = What::Transition {
+            map: map.map(MapKey),
+            area: AreaKey(row.get(4)?),
+            trigger: if row.get::<_, u8>(5)? == Trigger::Enter as u8 { Trigger::Enter } else { Trigger::Exit },
+        };
+        let (site, client) = (SiteKey(row.get(0)?), ClientKey(row.get(1)?));
+        Ok(StoredEvent { site, client, at: EventTime(row.get(2)?), what })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// The columns that [`Fixes`] reads.

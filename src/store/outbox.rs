@@ -367,8 +367,7 @@ pub fn enqueue(conn: &Connection, notices: &Notices) -> Result<Vec<AlertEvent>, 
     }
     let keys: Vec<AlertKey> = notices.list.iter().map(|notice| notice.alert).collect();
     let found = alerts::by_keys(conn, &keys)?;
-    let mut alerts: FxHashMap<i64, KeyedAlert> =
-        found.into_iter().map(|keyed| (keyed.alert.alert_id, keyed)).collect();
+    let mut alerts: FxHashMap<i64, KeyedAlert> = found.into_iter().map(|keyed| (keyed.alert.alert_id, keyed)).collect();
     let silences = Silences::read(conn, notices.now)?;
     let endpoints: Vec<_> = callbacks(conn, None)?.into_iter().filter(|row| row.record.is_enabled).collect();
     let sql = "SELECT coalesce(max(delivery_key), 0) + 1 FROM store.callback_deliveries";
@@ -501,7 +500,8 @@ pub fn head(conn: &Connection, key: CallbackKey) -> Result<Option<(CallbackRow, 
     Ok(Some((callback, message)))
 }
 
-const MESSAGE: &str = "d.delivery_key, d.webhook_id, d.event_type, d.event, epoch_ms(d.created_at), d.state, d.attempts,
+const MESSAGE: &str =
+    "d.delivery_key, d.webhook_id, d.event_type, d.event, epoch_ms(d.created_at), d.state, d.attempts,
     epoch_ms(d.ended_at), d.alert_key, NULL::INTEGER, NULL::VARCHAR";
 
 fn read_message(row: &Row<'_>) -> Result<Message, duckdb::Error> {
@@ -586,7 +586,9 @@ pub fn attempts(conn: &Connection, key: MessageKey) -> Result<Vec<Attempt>, Stor
 pub enum Verdict {
     Delivered,
     /// To be tried again, not before then.
-    Retry { at: ReceivedAt },
+    Retry {
+        at: ReceivedAt,
+    },
     /// The endpoint is there and will never take this.
     Refused,
     /// The endpoint wants to be told no more.
@@ -616,7 +618,8 @@ pub fn settle(
     conn.execute(sql, params![state as u8, now.0, message.0])?;
     match verdict {
         Verdict::Delivered | Verdict::Refused => {
-            let sql = "UPDATE store.callbacks SET failures = 0, retry_at = NULL WHERE callback_key = ? AND failures > 0";
+            let sql =
+                "UPDATE store.callbacks SET failures = 0, retry_at = NULL WHERE callback_key = ? AND failures > 0";
             conn.execute(sql, params![callback.0])?;
         }
         Verdict::Retry { at } => {

@@ -5,7 +5,7 @@ use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
 use super::restore::{RuleSettings, area_kind, client_kind, ended, source};
-use crate::model::ids::{AreaKind, ClientKind, SiteKey};
+use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
 use crate::model::metrics::Span;
 use crate::model::visit::{Ended, Source};
 
@@ -205,6 +205,18 @@ pub fn unmapped(conn: &Connection, site: Option<&str>) -> Result<Vec<UnmappedRow
     })
 }
 
+/// Outside ids of clients, in no order.
+pub fn client_ids(conn: &Connection, keys: &[ClientKey]) -> Result<Vec<(ClientKey, String)>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<String> = keys.iter().map(|key| key.0.to_string()).collect();
+    let sql = format!("SELECT client_key, client_id FROM store.clients WHERE client_key IN ({})", keys.join(","));
+    let mut statement = conn.prepare(&sql)?;
+    let found = statement.query_map([], |row| Ok((ClientKey(row.get(0)?), row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// What one source has sent.
 #[derive(Clone, Debug)]
 pub struct SourceRow {
@@ -237,13 +249,15 @@ pub fn sources(conn: &Connection) -> Result<Vec<SourceRow>, StoreError> {
     })
 }
 
+/// Every question is planned anew: DuckDB up to 1.5.6 builds what a table's statistics say into a prepared plan, and such
+/// a plan, run again, does not see rows that came since (duckdb#23704, duckdb#24182).
 pub(super) fn ask<T>(
     conn: &Connection,
     sql: &str,
     params: Vec<Value>,
     read: impl FnMut(&Row<'_>) -> Result<T, duckdb::Error>,
 ) -> Result<Vec<T>, StoreError> {
-    let mut statement = conn.prepare_cached(sql)?;
+    let mut statement = conn.prepare(sql)?;
     let found = statement.query_map(params_from_iter(params.iter().map(|param| param as &dyn ToSql)), read)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
@@ -254,4 +268,20 @@ pub(super) fn text(text: &Option<String>) -> Value {
 
 pub(super) fn code(code: Option<u8>) -> Value {
     code.map_or(Value::Null, Value::UTinyInt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_asked_before_there_was_anything_sees_what_came_since() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE t (a INTEGER, ended_at TIMESTAMPTZ)").unwrap();
+        let count =
+            || ask(&conn, "SELECT a FROM t WHERE ended_at IS NULL", vec![], |row| row.get::<_, i32>(0)).unwrap();
+        assert!(count().is_empty());
+        conn.execute_batch("INSERT INTO t VALUES (1, NULL)").unwrap();
+        assert_eq!(count(), [1]);
+    }
 }

@@ -1,6 +1,8 @@
 //! The one integration binary.
 
+mod alerts;
 mod architecture;
+mod callbacks;
 mod commands;
 mod faults;
 mod harness;

@@ -2,6 +2,7 @@
 
 pub mod crowd;
 pub mod forum;
+pub mod listener;
 pub mod process;
 
 use std::io::Write;
@@ -45,6 +46,9 @@ pub fn config(dir: &Path) -> Config {
     config.store.path = dir.join("footfall.duckdb");
     let signed = Source { secrets: vec![SECRET.into()], ..Source::default() };
     config.sources.insert("default".into(), signed);
+    config.callbacks.allowed_networks = vec!["127.0.0.1".into()];
+    config.callbacks.retry_first_s = 0.02;
+    config.callbacks.retry_max_s = 0.2;
     config.sources.insert("open".into(), Source { unsigned: true, ..Source::default() });
     config
 }
@@ -59,6 +63,14 @@ impl TestApp {
         let mut config = config(dir.path());
         adjust(&mut config);
         TestApp::open(dir, config, Clock::manual(START_S * 1000)).await
+    }
+
+    /// With the system's clock, as callbacks need it: their pauses are pauses of the wall clock.
+    pub async fn start_live(adjust: impl FnOnce(&mut Config)) -> TestApp {
+        let dir = TempDir::new().unwrap();
+        let mut config = config(dir.path());
+        adjust(&mut config);
+        TestApp::open(dir, config, Clock::System).await
     }
 
     pub async fn open(dir: TempDir, config: Config, clock: Clock) -> TestApp {

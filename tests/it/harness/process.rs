@@ -26,7 +26,10 @@ impl Server {
             .env("FOOTFALL_SERVER__LISTEN", format!("127.0.0.1:{port}"))
             .env("FOOTFALL_STORE__PATH", dir.join("footfall.duckdb"))
             .env("FOOTFALL_SOURCES__DEFAULT__SECRETS", format!("[\"{SECRET}\"]"))
-            .env("FOOTFALL_LOG", "warn")
+            .env("FOOTFALL_CALLBACKS__ALLOWED_NETWORKS", "[\"127.0.0.1\"]")
+            .env("FOOTFALL_CALLBACKS__RETRY_FIRST_S", "0.02")
+            .env("FOOTFALL_CALLBACKS__RETRY_MAX_S", "0.2")
+            .env("FOOTFALL_LOG", "error")
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
