@@ -1,8 +1,10 @@
-//! Location analytics for Juniper Mist networks: occupancy and dwell time from location webhooks, in one DuckDB file.
+//! Location analytics for Juniper Mist networks: occupancy, dwell time and alerts from location webhooks, in one DuckDB
+//! file.
 //!
 //! ```text
 //! webhook ──> receiver ──> model events ──> pipeline ──┬──> engine (pure)
-//!             (HTTP in)    (plain types)    (one thread)└──> store ──────> query API
+//!             (HTTP in)    (plain types)    (one thread)└──> store ──┬───> query API
+//!                                                                    └───> callbacks (HTTP out)
 //! ```
 //!
 //! Data goes one way, and no stage calls back up the stream. What holds everywhere:
@@ -12,7 +14,8 @@
 //! - A client's visits depend on its own events in order of time, not on what came between them or when clocks ticked.
 //! - Positions are millimetres and instants milliseconds from the receiver on; what the engine saw is what is stored.
 //!
-//! Read in this order: [`model`], [`engine`], [`receiver`], [`pipeline`], [`store`], [`rebuild`], [`api`], [`app`].
+//! Read in this order: [`model`], [`engine`], [`receiver`], [`pipeline`], [`store`], [`callbacks`],
+//! [`rebuild`], [`api`], [`app`].
 
 pub mod model;
 

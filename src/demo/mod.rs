@@ -28,6 +28,9 @@ use site::Site;
 /// The secret of the demo's source. Nobody else posts to it, and the address is this machine's own.
 const SECRET: &str = "footfall-demo";
 const HOUR_MS: i64 = 3_600_000;
+/// How much history goes out at once. One topic runs ahead of the others by as much, so it must stay well below the time
+/// after which a silent client is taken to be gone.
+const HISTORY_STEP_MS: i64 = 100_000;
 
 /// Serves and plays until asked to stop.
 pub async fn run(args: Demo) -> anyhow::Result<()> {
@@ -37,6 +40,8 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     let mut config = Config::default();
     config.server.listen = args.listen;
     config.store.path = args.store.clone();
+    // So that an endpoint on this machine can be tried.
+    config.callbacks.allowed_networks = vec!["127.0.0.0/8".into(), "::1".into()];
     config.sources.insert("default".into(), Source { secrets: vec![SECRET.into()], ..Source::default() });
     let app = App::start(&config, Clock::System).await.context("start the server")?;
     let base = format!("http://{}", app.address()?);
@@ -83,7 +88,7 @@ async fn play_history(crowd: &mut Crowd, clock: &Clock, sender: &Sender, tally: 
     let progress = ProgressBar::new(total_s.unsigned_abs()).with_style(style);
     // The present moves on while the past is played; a second behind it is as good as there.
     while crowd.now_ms() + 1000 < clock.now().0 {
-        let until_ms = (crowd.now_ms() + HOUR_MS / 12).min(clock.now().0);
+        let until_ms = (crowd.now_ms() + HISTORY_STEP_MS).min(clock.now().0);
         for body in by_topic(&crowd.advance(until_ms))? {
             sender.send(body, tally).await?;
         }
@@ -115,6 +120,8 @@ fn announce(base: &str, store: &Path, tally: &Tally) {
     println!("  who is where       curl '{base}/v1/occupancy'");
     println!("  the last day       curl '{base}/v1/occupancy/series?bucket=1h'");
     println!("  how long they stay curl '{base}/v1/dwell'");
+    println!("  alerts             curl '{base}/v1/alerts'");
+    println!("  alerts, live       curl -N '{base}/v1/stream'");
     println!("  the API            {base}/openapi.json");
     println!("  Prometheus         {base}/metrics");
     println!("  the file           {} (open it with DuckDB once the demo is stopped)", store.display());
@@ -133,6 +140,17 @@ async fn upload(client: &reqwest::Client, base: &str, site: &Site) -> anyhow::Re
         let address = format!("{base}/v1/maps/{}", map.map_id);
         put(client, address.clone(), map.upload(&site.site_id)?.to_string()).await?;
         put(client, format!("{address}/image"), map.svg()?).await?;
+    }
+    make_rules(client, base, site).await
+}
+
+/// The site's own rules, and one for each zone that has an occupancy limit, as the server offers them.
+async fn make_rules(client: &reqwest::Client, base: &str, site: &Site) -> anyhow::Result<()> {
+    let address = format!("{base}/v1/alert-rules");
+    let known: Value = client.get(&address).send().await?.json().await?;
+    for rule in site.alert_rules.iter().chain(known["offers"].as_array().into_iter().flatten()) {
+        let answer = client.post(&address).json(rule).send().await?;
+        ensure!(answer.status().is_success(), "{address} answered {}", answer.status());
     }
     Ok(())
 }

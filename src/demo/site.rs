@@ -16,6 +16,7 @@ pub struct Site {
     pub name: String,
     pub time_zone: String,
     pub exit_grace_s: f64,
+    pub alert_rules: Vec<Value>,
     pub maps: Vec<Map>,
 }
 
