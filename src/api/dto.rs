@@ -54,6 +54,23 @@ pub struct OccupancySeries {
     pub buckets: Vec<SeriesBucket>,
     /// Occupancy at the end of the window.
     pub current: u64,
+    /// With `group_by`: a series for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<SeriesGroup>>,
+    /// With `compare`: the same of the period before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
+    pub comparison: Option<Box<OccupancySeries>>,
+}
+
+/// Occupancy of one group over time.
+#[derive(Serialize, ToSchema)]
+pub struct SeriesGroup {
+    /// An id, a tag or a kind of client; null: what belongs to none.
+    pub key: Option<String>,
+    pub name: Option<String>,
+    pub total: SeriesBucket,
+    pub buckets: Vec<SeriesBucket>,
 }
 
 /// One stretch of time, half-open.
@@ -90,6 +107,24 @@ pub struct DwellAnswer {
     pub bands: Vec<BandCount>,
     /// Visits that fall into no band.
     pub unbanded: u64,
+    /// With `group_by`: the same for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
+    pub groups: Option<Vec<DwellGroup>>,
+    /// With `compare`: the same of the period before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
+    pub comparison: Option<Box<DwellAnswer>>,
+}
+
+/// How long visits of one group lasted.
+#[derive(Serialize, ToSchema)]
+pub struct DwellGroup {
+    /// An id, a tag or a kind of client; null: what belongs to none.
+    pub key: Option<String>,
+    pub name: Option<String>,
+    #[schema(no_recursion)]
+    pub dwell: DwellAnswer,
 }
 
 /// Visits of from_s up to, but not including, to_s.

@@ -1,13 +1,15 @@
 //! `GET /v1/dwell`: how long visits lasted.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
+use serde_json::Value;
 
-use super::dto::{BandCount, DwellAnswer, HistogramRange};
+use super::dto::{BandCount, DwellAnswer, DwellGroup, HistogramRange};
 use super::error::ApiError;
-use super::occupancy::require_areas;
-use super::params::{DwellParams, Query, Window};
+use super::occupancy::{self, require_areas};
+use super::params::{self, DwellParams, Query, Window};
 use super::sites::bands_of;
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::metrics::{self, HISTOGRAM_EDGES_S, Span};
 use crate::model::settings::{self, DwellBand};
@@ -20,23 +22,64 @@ use crate::store::{ReadConnection, plans, queries};
 /// What goes on is counted up to the end of the window. Of several areas each visit counts by itself.
 #[utoipa::path(get, path = "/v1/dwell", tag = "metrics", params(DwellParams),
     responses((status = 200, body = DwellAnswer), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn dwell(State(api): State<Api>, Query(params): Query<DwellParams>) -> Fallible<Json<DwellAnswer>> {
+pub async fn dwell(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<DwellParams>,
+) -> Fallible<Response> {
     let scope = params.scope()?;
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
-    let is_clipped = match params.clip.as_deref() {
-        None | Some("true") => true,
-        Some("false") => false,
-        Some(other) => {
-            return Err(ApiError::BadRequest(format!("`clip` is {other:?}; it must be true or false")));
-        }
-    };
+    let compared = window.compared(&params.compare)?;
+    let is_clipped = params::flag("clip", &params.clip)?.unwrap_or(true);
+    let group = params::group(&params.group_by)?;
+    let min_dwell = params.min_dwell;
+    window.spans(&min_dwell)?;
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let bands = site_bands(conn, &areas)?;
-        let spans = queries::spans(conn, &scope, window.from_ms, window.to_ms)?;
-        Ok(Json(answer(&spans, window, is_clipped, bands)))
+        let ask = |window: Window| -> Result<DwellAnswer, ApiError> {
+            let filter = window.spans(&min_dwell)?;
+            let mut found = answer(&queries::spans(conn, &scope, filter)?, window, is_clipped, bands.clone());
+            if let Some(group) = group {
+                let groups = queries::grouped_spans(conn, &scope, filter, group)?.into_iter();
+                let groups = groups.map(|of| DwellGroup {
+                    key: of.key,
+                    name: of.name,
+                    dwell: answer(&of.spans, window, is_clipped, bands.clone()),
+                });
+                found.groups = Some(groups.collect());
+            }
+            Ok(found)
+        };
+        let mut found = ask(window)?;
+        found.comparison = compared.map(ask).transpose()?.map(Box::new);
+        table::answer(form, "dwell", &found, DWELL, dwell_rows)
     })
     .await
+}
+
+const DWELL: Columns = &[
+    ("group_key", Kind::Text),
+    ("group_name", Kind::Text),
+    ("from", Kind::Time),
+    ("to", Kind::Time),
+    ("count", Kind::Integer),
+    ("mean_s", Kind::Number),
+    ("median_s", Kind::Number),
+    ("p90_s", Kind::Number),
+    ("p95_s", Kind::Number),
+    ("max_s", Kind::Number),
+];
+
+fn dwell_rows(answer: &DwellAnswer) -> Vec<Value> {
+    let of = |group: &DwellGroup| {
+        let key = serde_json::json!({"group_key": group.key, "group_name": group.name});
+        occupancy::with(table::row(&group.dwell), key)
+    };
+    match &answer.groups {
+        None => vec![table::row(answer)],
+        Some(groups) => groups.iter().map(of).collect(),
+    }
 }
 
 /// The statistics of some visits.
@@ -68,6 +111,8 @@ pub fn answer(spans: &[Span], window: Window, is_clipped: bool, bands: Vec<Dwell
         histogram: histogram.collect(),
         bands: bands.collect(),
         unbanded: found.as_ref().map_or(0, |dwell| dwell.unbanded),
+        groups: None,
+        comparison: None,
     }
 }
 

@@ -27,8 +27,16 @@ pub enum ApiError {
     Rebuild(#[from] RebuildError),
     #[error("the question could not be answered")]
     Store(#[from] StoreError),
+    #[error("the answer could not be written in this form")]
+    Table(#[from] arrow::error::ArrowError),
     #[error("the answer was given up")]
     Stopped,
+}
+
+impl From<parquet::errors::ParquetError> for ApiError {
+    fn from(error: parquet::errors::ParquetError) -> ApiError {
+        ApiError::Table(error.into())
+    }
 }
 
 impl From<CalendarError> for ApiError {
@@ -63,6 +71,10 @@ impl IntoResponse for ApiError {
             | ApiError::Rebuild(RebuildError::Store(error))
             | ApiError::Store(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
+            ApiError::Table(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "answer not written");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }
             ApiError::Stopped => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),

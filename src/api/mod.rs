@@ -11,13 +11,17 @@ pub mod dwell;
 mod error;
 pub mod health;
 pub mod imports;
+pub mod insight_dto;
 pub mod maps;
+pub mod movement;
 pub mod occupancy;
 pub mod openapi;
 mod params;
+pub mod patterns;
 pub mod rebuilds;
 pub mod sites;
 pub mod stream;
+mod table;
 pub mod unmapped;
 pub mod visits;
 pub mod what_if;
@@ -67,6 +71,14 @@ impl Api {
         Router::new()
             .route("/v1/occupancy", get(occupancy::now))
             .route("/v1/occupancy/series", get(occupancy::series))
+            .route("/v1/occupancy/profile", get(patterns::profile))
+            .route("/v1/occupancy/peaks", get(patterns::peaks))
+            .route("/v1/occupancy/capacity", get(patterns::capacity))
+            .route("/v1/visitors", get(patterns::visitors))
+            .route("/v1/flows", get(movement::flows))
+            .route("/v1/heatmap", get(movement::heatmap))
+            .route("/v1/clients", get(movement::clients))
+            .route("/v1/clients/{id}/track", get(movement::track))
             .route("/v1/dwell", get(dwell::dwell))
             .route("/v1/visits", get(visits::list))
             .route("/v1/sites", get(sites::list))

@@ -1,25 +1,47 @@
 //! `GET /v1/occupancy` and `/v1/occupancy/series`: clients now, and over time.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use chrono_tz::Tz;
+use serde_json::Value;
 
-use super::dto::{AreaOccupancy, ByKind, Occupancy, OccupancySeries, SeriesBucket};
+use super::dto::{AreaOccupancy, ByKind, Occupancy, OccupancySeries, SeriesBucket, SeriesGroup};
 use super::error::ApiError;
-use super::params::{OccupancyParams, Query, SeriesParams, Window, time_zone};
+use super::params::{self, OccupancyParams, Query, SeriesParams, Window, time_zone};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::calendar::{self, Width};
 use crate::model::metrics::{self, Bucket, Span};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::plans;
-use crate::store::queries::{self, Scope};
+use crate::store::queries::{self, Group, Scope, SpanGroup};
 use crate::store::{ReadConnection, StoreError};
+
+const NOW: Columns = &[
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("area_id", Kind::Text),
+    ("area_kind", Kind::Text),
+    ("name", Kind::Text),
+    ("source", Kind::Text),
+    ("current", Kind::Integer),
+    ("wifi", Kind::Integer),
+    ("unconnected", Kind::Integer),
+    ("sdk", Kind::Integer),
+    ("asset", Kind::Integer),
+    ("occupancy_limit", Kind::Integer),
+    ("as_of", Kind::Time),
+];
 
 /// Clients in each area now, by its authoritative source unless asked for the other.
 #[utoipa::path(get, path = "/v1/occupancy", tag = "metrics", params(OccupancyParams),
     responses((status = 200, body = Occupancy), (status = 400, body = Problem)))]
-pub async fn now(State(api): State<Api>, Query(params): Query<OccupancyParams>) -> Fallible<Json<Occupancy>> {
+pub async fn now(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<OccupancyParams>,
+) -> Fallible<Response> {
     let scope = params.scope()?;
     let rows = api.read(move |conn| queries::occupancy(conn, &scope)).await?;
     let areas = rows.into_iter().map(|row| {
@@ -37,33 +59,108 @@ pub async fn now(State(api): State<Api>, Query(params): Query<OccupancyParams>) 
             as_of: row.site.and_then(|site| api.pipeline.site_clock_ms(site)).map(rfc3339),
         }
     });
-    Ok(Json(Occupancy { areas: areas.collect() }))
+    table::answer(form, "occupancy", &Occupancy { areas: areas.collect() }, NOW, |answer| {
+        answer.areas.iter().map(|area| with(table::row(area), table::row(&area.by_kind))).collect()
+    })
 }
+
+const SERIES: Columns = &[
+    ("group_key", Kind::Text),
+    ("group_name", Kind::Text),
+    ("from", Kind::Time),
+    ("to", Kind::Time),
+    ("min", Kind::Integer),
+    ("max", Kind::Integer),
+    ("mean", Kind::Number),
+    ("entries", Kind::Integer),
+    ("exits", Kind::Integer),
+    ("unique_clients", Kind::Integer),
+];
 
 /// Occupancy of an area, a map or a site over time.
 ///
 /// Of several areas together, a client in two that overlap or touch is counted once.
 #[utoipa::path(get, path = "/v1/occupancy/series", tag = "metrics", params(SeriesParams),
     responses((status = 200, body = OccupancySeries), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn series(State(api): State<Api>, Query(params): Query<SeriesParams>) -> Fallible<Json<OccupancySeries>> {
+pub async fn series(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<SeriesParams>,
+) -> Fallible<Response> {
     let scope = params.scope()?;
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
+    let compared = window.compared(&params.compare)?;
     let width = Width::parse(params.bucket.as_deref().unwrap_or("1h"))?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
+    let group = params::group(&params.group_by)?;
+    let min_dwell = params.min_dwell;
+    window.spans(&min_dwell)?;
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
-        let zone = match wanted_zone {
-            Some(zone) => zone,
-            None => site_zone(conn, &areas)?,
+        let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
+        let ask = |window: Window| -> Result<OccupancySeries, ApiError> {
+            let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
+            let filter = window.spans(&min_dwell)?;
+            let spans = whole(queries::spans(conn, &scope, filter)?, areas.len());
+            let mut found = answer(&spans, window, &bounds, zone);
+            if let Some(group) = group {
+                let groups = queries::grouped_spans(conn, &scope, filter, group)?;
+                if groups.len().saturating_mul(bounds.len()) > CELLS_MAX {
+                    let detail = format!(
+                        "{} groups of {} buckets are more than {CELLS_MAX}: narrow the window, or widen `bucket`",
+                        groups.len(),
+                        bounds.len() - 1
+                    );
+                    return Err(ApiError::BadRequest(detail));
+                }
+                found.groups = Some(groups.into_iter().map(|of| series_group(of, group, window, &bounds)).collect());
+            }
+            Ok(found)
         };
-        let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
-        let mut spans = queries::spans(conn, &scope, window.from_ms, window.to_ms)?;
-        if areas.len() > 1 {
-            spans = metrics::merge_by_client(spans);
-        }
-        Ok(Json(answer(&spans, window, &bounds, zone)))
+        let mut found = ask(window)?;
+        found.comparison = compared.map(ask).transpose()?.map(Box::new);
+        table::answer(form, "occupancy-series", &found, SERIES, series_rows)
     })
     .await
+}
+
+/// Buckets of all groups of an answer.
+const CELLS_MAX: usize = 200_000;
+
+/// Of several areas together a client counts once.
+pub fn whole(spans: Vec<Span>, areas: usize) -> Vec<Span> {
+    if areas > 1 { metrics::merge_by_client(spans) } else { spans }
+}
+
+fn series_group(of: SpanGroup, group: Group, window: Window, bounds: &[i64]) -> SeriesGroup {
+    let spans = if group == Group::Area { of.spans } else { metrics::merge_by_client(of.spans) };
+    SeriesGroup {
+        key: of.key,
+        name: of.name,
+        total: bucket(metrics::series(&spans, &[window.from_ms, window.to_ms]).remove(0)),
+        buckets: metrics::series(&spans, bounds).into_iter().map(bucket).collect(),
+    }
+}
+
+fn series_rows(answer: &OccupancySeries) -> Vec<Value> {
+    match &answer.groups {
+        None => answer.buckets.iter().map(table::row).collect(),
+        Some(groups) => groups
+            .iter()
+            .flat_map(|group| {
+                let of = serde_json::json!({"group_key": group.key, "group_name": group.name});
+                group.buckets.iter().map(move |bucket| with(table::row(bucket), of.clone()))
+            })
+            .collect(),
+    }
+}
+
+/// An object with the members of another.
+pub fn with(mut row: Value, more: Value) -> Value {
+    if let (Value::Object(row), Value::Object(more)) = (&mut row, more) {
+        row.extend(more);
+    }
+    row
 }
 
 /// The series of some visits.
@@ -81,6 +178,8 @@ pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz) -> Occup
         total: bucket(total),
         buckets: metrics::series(spans, bounds).into_iter().map(bucket).collect(),
         current,
+        groups: None,
+        comparison: None,
     }
 }
 
@@ -117,7 +216,7 @@ pub fn require_areas(conn: &ReadConnection, scope: &Scope) -> Result<Vec<plans::
 }
 
 /// The zone of the first area's site; UTC where that is not known.
-fn site_zone(conn: &ReadConnection, areas: &[plans::AreaRow]) -> Result<Tz, StoreError> {
+pub fn site_zone(conn: &ReadConnection, areas: &[plans::AreaRow]) -> Result<Tz, StoreError> {
     let Some(site_id) = areas.iter().find_map(|area| area.site_id.as_deref()) else {
         return Ok(Tz::UTC);
     };

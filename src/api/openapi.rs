@@ -3,9 +3,10 @@
 use axum::Json;
 use utoipa::OpenApi;
 
+use super::dto::DwellGroup;
 use super::{
-    alert_rules, alerts, areas, callbacks, dwell, health, imports, maps, occupancy, rebuilds, sites, stream, unmapped,
-    visits, what_if,
+    alert_rules, alerts, areas, callbacks, dwell, health, imports, maps, movement, occupancy, patterns, rebuilds,
+    sites, stream, unmapped, visits, what_if,
 };
 use crate::receiver;
 
@@ -18,7 +19,8 @@ use crate::receiver;
     ),
     paths(
         receiver::take_default, receiver::take_named,
-        occupancy::now, occupancy::series, dwell::dwell, visits::list,
+        occupancy::now, occupancy::series, patterns::profile, patterns::peaks, patterns::capacity, patterns::visitors,
+        movement::flows, movement::heatmap, movement::clients, movement::track, dwell::dwell, visits::list,
         sites::list, sites::get, sites::put, sites::patch,
         maps::list, imports::post, maps::get, maps::versions, maps::put, maps::delete, maps::get_image, maps::put_image,
         areas::list, areas::get, areas::versions, areas::put, areas::delete,
@@ -32,6 +34,7 @@ use crate::receiver;
         stream::stream,
         health::sources, health::live, health::ready, health::metrics,
     ),
+    components(schemas(DwellGroup)),
     tags(
         (name = "webhooks", description = "Deliveries in"),
         (name = "metrics", description = "Occupancy, dwell, visits"),

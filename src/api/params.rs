@@ -15,7 +15,7 @@ use crate::floorplan::{ImportOptions, UnitsName};
 use crate::model::ids::{AreaKind, ClientKind, ID_BYTES_MAX, Id, MapId, SiteId};
 use crate::model::time::LATEST_MS;
 use crate::model::visit::Source;
-use crate::store::queries::Scope;
+use crate::store::queries::{Group, Scope, SpanFilter};
 
 /// A query string; a parameter that is unknown or of the wrong type is a 400 that names it.
 pub struct Query<T>(pub T);
@@ -51,6 +51,13 @@ macro_rules! scoped_params {
             pub kind: Option<String>,
             /// `computed` or `reported`; each area's authoritative source when left out.
             pub source: Option<String>,
+            /// Only areas with this tag.
+            pub tag: Option<String>,
+            /// `false`: without clients whose address is locally administered, so probably made up by the phone;
+            /// `true`: only those.
+            pub randomised: Option<String>,
+            /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+            pub format: Option<String>,
             $($(#[$field_doc])* pub $field: Option<String>,)*
         }
 
@@ -63,7 +70,9 @@ macro_rules! scoped_params {
                     area: self.area.as_deref().map(settled),
                     area_kind: named("area_kind", &self.area_kind, AreaKind::from_name, "zone, vbeacon or rssizone")?,
                     source: named("source", &self.source, Source::from_name, "computed or reported")?,
-                    client_kind: named("kind", &self.kind, ClientKind::from_name, "wifi, unconnected, sdk or asset")?,
+                    client_kind: client_kind(&self.kind)?,
+                    tag: self.tag.clone(),
+                    is_randomised: flag("randomised", &self.randomised)?,
                 })
             }
         }
@@ -84,6 +93,68 @@ scoped_params! {
         /// Zone whose days and hours the buckets follow; the site's when left out.
         #[param(example = "Europe/Lisbon")]
         tz,
+        /// Only visits of at least this: seconds, or `5m`.
+        min_dwell,
+        /// A series each: `area`, `map`, `site`, `tag` or `kind` (of client).
+        group_by,
+        /// Beside it the same of a period before: `previous` (the one that ends where this begins), or so long before,
+        /// such as `7d`.
+        compare,
+    }
+    ProfileParams {
+        /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
+        #[param(example = "-24h")]
+        from,
+        /// End of the window, not included. By default `now`.
+        to,
+        /// Zone whose days and hours it follows; the site's when left out.
+        tz,
+        /// Only visits of at least this: seconds, or `5m`.
+        min_dwell,
+    }
+    PeakParams {
+        /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
+        #[param(example = "-24h")]
+        from,
+        /// End of the window, not included. By default `now`.
+        to,
+        /// One peak for each: `15m`, `1h`, `1d`. By default `1d`.
+        bucket,
+        /// Zone whose days and hours the buckets follow; the site's when left out.
+        tz,
+        /// Only visits of at least this: seconds, or `5m`.
+        min_dwell,
+        /// The highest so many, up to 1,000. By default 10.
+        limit,
+    }
+    CapacityParams {
+        /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
+        #[param(example = "-24h")]
+        from,
+        /// End of the window, not included. By default `now`.
+        to,
+    }
+    VisitorParams {
+        /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
+        #[param(example = "-24h")]
+        from,
+        /// End of the window, not included. By default `now`.
+        to,
+        /// `1h`, `1d` (the default), `1w` or `1mo`.
+        bucket,
+        /// Zone whose days the buckets follow; the site's when left out.
+        tz,
+    }
+    FlowParams {
+        /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
+        #[param(example = "-24h")]
+        from,
+        /// End of the window, not included. By default `now`.
+        to,
+        /// Only visits of at least this: seconds, or `5m`.
+        min_dwell,
+        /// The longest time between leaving one area and entering the next: seconds, or `10m` (the default).
+        flow_gap,
     }
     DwellParams {
         /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
@@ -93,6 +164,12 @@ scoped_params! {
         to,
         /// `false` counts each visit that touches the window whole; by default only its part inside.
         clip,
+        /// Only visits of at least this: seconds, or `5m`.
+        min_dwell,
+        /// Statistics each: `area`, `map`, `site`, `tag` or `kind` (of client).
+        group_by,
+        /// Beside it the same of a period before: `previous`, or so long before, such as `7d`.
+        compare,
     }
     VisitParams {
         /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
@@ -109,6 +186,83 @@ scoped_params! {
         /// Visits on a page, up to 10,000. By default 1,000.
         limit,
     }
+}
+
+/// Where on a map people are.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HeatmapParams {
+    /// Map id.
+    pub map: Option<String>,
+    /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
+    pub from: Option<String>,
+    /// End of the window, not included. By default `now`.
+    pub to: Option<String>,
+    /// Width of a cell, metres, from 0.1 to 100. By default 1.
+    pub cell_m: Option<f64>,
+    /// Only clients of this kind: `wifi`, `unconnected`, `sdk` or `asset`.
+    pub kind: Option<String>,
+    /// `false`: without clients whose address is locally administered; `true`: only those.
+    pub randomised: Option<String>,
+    /// `json`, `csv`, `arrow` or `parquet`.
+    pub format: Option<String>,
+}
+
+/// Clients to list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ClientParams {
+    /// Site id.
+    pub site: Option<String>,
+    /// Map id.
+    pub map: Option<String>,
+    /// `wifi`, `unconnected`, `sdk` or `asset`.
+    pub kind: Option<String>,
+    /// `false`: without clients whose address is locally administered; `true`: only those.
+    pub randomised: Option<String>,
+    /// Only those located from then on: RFC 3339, or a duration back from now. By default `-24h`.
+    pub from: Option<String>,
+    /// And before then. By default `now`.
+    pub to: Option<String>,
+    /// Part of an id or a name.
+    pub search: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Clients on a page, up to 1,000. By default 100.
+    pub limit: Option<String>,
+    /// `json`, `csv`, `arrow` or `parquet`.
+    pub format: Option<String>,
+}
+
+/// A stretch of a client's way.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TrackParams {
+    /// `wifi`, `unconnected`, `sdk` or `asset`, where an id is that of several.
+    pub kind: Option<String>,
+    /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
+    pub from: Option<String>,
+    /// End of the window, not included. By default `now`.
+    pub to: Option<String>,
+    /// Fixes, up to 100,000. By default 10,000.
+    pub limit: Option<String>,
+    /// `json`, `csv`, `arrow` or `parquet`.
+    pub format: Option<String>,
+}
+
+pub fn client_kind(kind: &Option<String>) -> Result<Option<ClientKind>, ApiError> {
+    named("kind", kind, ClientKind::from_name, "wifi, unconnected, sdk or asset")
+}
+
+pub fn flag(name: &str, given: &Option<String>) -> Result<Option<bool>, ApiError> {
+    named(name, given, |text| text.parse().ok(), "true or false")
+}
+
+pub fn group(given: &Option<String>) -> Result<Option<Group>, ApiError> {
+    named("group_by", given, Group::from_name, "area, map, site, tag or kind")
 }
 
 /// Areas to list.
@@ -387,6 +541,27 @@ impl Window {
             return Err(ApiError::BadRequest("`from` lies ahead of now".into()));
         }
         Ok(Window { from_ms, to_ms: to_ms.min(now_ms) })
+    }
+
+    /// The window with which to compare this one, if any.
+    pub fn compared(self, compare: &Option<String>) -> Result<Option<Window>, ApiError> {
+        let back_ms = match compare.as_deref() {
+            None => return Ok(None),
+            Some("previous") => Some(self.to_ms - self.from_ms),
+            Some(text) => duration_ms(text).filter(|back_ms| *back_ms > 0),
+        };
+        let back_ms = back_ms
+            .ok_or_else(|| ApiError::BadRequest("`compare` must be previous, or a duration such as 7d".into()))?;
+        let earlier = |ms: i64| ms.checked_sub(back_ms).filter(|ms| *ms >= 0);
+        match (earlier(self.from_ms), earlier(self.to_ms)) {
+            (Some(from_ms), Some(to_ms)) => Ok(Some(Window { from_ms, to_ms })),
+            _ => Err(ApiError::BadRequest("`compare` goes back before 1970".into())),
+        }
+    }
+
+    pub fn spans(self, min_dwell: &Option<String>) -> Result<SpanFilter, ApiError> {
+        let min_dwell_s = min_dwell.as_deref().map(|text| seconds("min_dwell", text)).transpose()?;
+        Ok(SpanFilter { from_ms: self.from_ms, to_ms: self.to_ms, min_dwell_s })
     }
 }
 

@@ -1,12 +1,13 @@
 //! `GET /v1/visits`: the visits themselves, a page at a time.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::dto::{Visit, Visits};
 use super::error::ApiError;
 use super::occupancy::require_areas;
 use super::params::{Query, VisitParams, Window, seconds};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::ids::Id;
 use crate::model::time::rfc3339;
@@ -20,7 +21,11 @@ const LIMIT_MAX: i64 = 10_000;
 /// Visits that touch a window, in the order in which they were opened.
 #[utoipa::path(get, path = "/v1/visits", tag = "metrics", params(VisitParams),
     responses((status = 200, body = Visits), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn list(State(api): State<Api>, Query(params): Query<VisitParams>) -> Fallible<Json<Visits>> {
+pub async fn list(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<VisitParams>,
+) -> Fallible<Response> {
     let scope = params.scope()?;
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
     let limit = params.limit.as_deref().map_or(Ok(LIMIT_DEFAULT), limit)?;
@@ -41,10 +46,31 @@ pub async fn list(State(api): State<Api>, Query(params): Query<VisitParams>) -> 
             rows.pop();
         }
         let next_cursor = rows.last().filter(|_| has_more).map(|row| row.key.to_string());
-        Ok(Json(Visits { visits: rows.into_iter().map(visit).collect(), next_cursor }))
+        let answer = Visits { visits: rows.into_iter().map(visit).collect(), next_cursor };
+        let response =
+            table::answer(form, "visits", &answer, VISITS, |answer| answer.visits.iter().map(table::row).collect())?;
+        Ok(table::with_next(response, answer.next_cursor.as_deref()))
     })
     .await
 }
+
+const VISITS: Columns = &[
+    ("visit_id", Kind::Integer),
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("area_id", Kind::Text),
+    ("area_kind", Kind::Text),
+    ("area_name", Kind::Text),
+    ("client_id", Kind::Text),
+    ("kind", Kind::Text),
+    ("client_name", Kind::Text),
+    ("source", Kind::Text),
+    ("entered_at", Kind::Time),
+    ("exited_at", Kind::Time),
+    ("dwell_s", Kind::Number),
+    ("ended", Kind::Text),
+    ("area_version", Kind::Integer),
+];
 
 fn limit(text: &str) -> Result<i64, ApiError> {
     text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {

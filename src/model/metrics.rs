@@ -117,6 +117,106 @@ pub fn series(spans: &[Span], bounds: &[i64]) -> Vec<Bucket> {
     buckets
 }
 
+/// When there were the most in one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peak {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub max: u64,
+    /// The first instant with so many, and how long they stayed that many.
+    pub at_ms: i64,
+    pub until_ms: i64,
+}
+
+/// The peak of each bucket in which anybody was, the highest first.
+pub fn peaks(spans: &[Span], bounds: &[i64]) -> Vec<Peak> {
+    let steps = steps(spans);
+    let mut peaks: Vec<Peak> = bounds
+        .windows(2)
+        .filter_map(|pair| {
+            let (from_ms, to_ms) = (pair[0], pair[1]);
+            let first = steps.partition_point(|(at_ms, _)| *at_ms <= from_ms).saturating_sub(1);
+            let inside = steps[first.min(steps.len())..].iter().take_while(|(at_ms, _)| *at_ms < to_ms);
+            let (place, (at_ms, max)) =
+                inside.enumerate().fold(None, |best: Option<(usize, (i64, i64))>, (place, step)| match best {
+                    Some((_, (_, max))) if max >= step.1 => best,
+                    _ => Some((place, *step)),
+                })?;
+            let until_ms = steps.get(first + place + 1).map_or(i64::MAX, |(at_ms, _)| *at_ms);
+            let (at_ms, until_ms) = (at_ms.max(from_ms), until_ms.min(to_ms));
+            // A level that ended before the bucket began is not in it.
+            (max > 0 && at_ms < until_ms).then_some(Peak { from_ms, to_ms, max: max.unsigned_abs(), at_ms, until_ms })
+        })
+        .collect();
+    peaks.sort_by_key(|peak| (std::cmp::Reverse(peak.max), peak.at_ms));
+    peaks
+}
+
+/// Milliseconds of [from, to) with more than `limit` clients.
+pub fn over_limit_ms(spans: &[Span], from_ms: i64, to_ms: i64, limit: i64) -> i64 {
+    let steps = steps(spans);
+    let ends = steps.iter().skip(1).map(|(at_ms, _)| *at_ms).chain([i64::MAX]);
+    let over = steps.iter().zip(ends).filter(|((_, level), _)| *level > limit);
+    over.map(|((at_ms, _), end_ms)| (end_ms.min(to_ms) - (*at_ms).max(from_ms)).max(0)).sum()
+}
+
+/// Instants at which the level changes, and the level from then on.
+fn steps(spans: &[Span]) -> Vec<(i64, i64)> {
+    let mut deltas: BTreeMap<i64, i64> = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.end_ms() > span.entered_ms) {
+        *deltas.entry(span.entered_ms).or_default() += 1;
+        if let Some(exited_ms) = span.exited_ms {
+            *deltas.entry(exited_ms).or_default() -= 1;
+        }
+    }
+    let mut level = 0;
+    deltas
+        .into_iter()
+        .map(|(at_ms, delta)| {
+            level += delta;
+            (at_ms, level)
+        })
+        .collect()
+}
+
+/// Clients of one bucket, and how many of them came for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visitors {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub unique_clients: u64,
+    /// Never there before the bucket.
+    pub new_clients: u64,
+}
+
+/// Who came in each bucket; `first_ms` tells when each client first came at all.
+pub fn visitors(spans: &[Span], first_ms: &std::collections::HashMap<u32, i64>, bounds: &[i64]) -> Vec<Visitors> {
+    let mut seen: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); bounds.len().saturating_sub(1)];
+    for span in spans {
+        let first = bounds.partition_point(|bound| *bound <= span.entered_ms).saturating_sub(1);
+        for (place, pair) in bounds.windows(2).enumerate().skip(first) {
+            if pair[0] > span.end_ms() {
+                break;
+            }
+            if span.touches(pair[0], pair[1]) {
+                seen[place].insert(span.client);
+            }
+        }
+    }
+    let buckets = bounds.windows(2).zip(seen);
+    buckets
+        .map(|(pair, clients)| Visitors {
+            from_ms: pair[0],
+            to_ms: pair[1],
+            unique_clients: clients.len() as u64,
+            new_clients: clients
+                .iter()
+                .filter(|client| first_ms.get(client).is_none_or(|first_ms| *first_ms >= pair[0]))
+                .count() as u64,
+        })
+        .collect()
+}
+
 /// How many of ascending instants lie before `at_ms`.
 fn before(ascending_ms: &[i64], at_ms: i64) -> usize {
     ascending_ms.partition_point(|ms| *ms < at_ms)
@@ -224,6 +324,38 @@ mod tests {
     }
 
     proptest! {
+        /// Against counting at every single millisecond.
+        #[test]
+        fn peaks_and_time_over_a_limit_agree_with_counting_every_instant(
+            raw in prop::collection::vec((0u32..5, 0i64..100, prop::option::of(0i64..40)), 0..30),
+            cuts in prop::collection::btree_set(-10i64..150, 2..8), limit in 0i64..4,
+        ) {
+            let spans: Vec<Span> = raw.iter().map(|(c, a, d)| span(*c, *a, d.map(|d| a + d))).collect();
+            let bounds: Vec<i64> = cuts.into_iter().collect();
+            let at = |t: i64| spans.iter().filter(|s| s.entered_ms <= t && t < s.end_ms()).count() as u64;
+            let mut expected = Vec::new();
+            for pair in bounds.windows(2) {
+                let (from_ms, to_ms) = (pair[0], pair[1]);
+                let max = (from_ms..to_ms).map(at).max().unwrap();
+                if max > 0 {
+                    let at_ms = (from_ms..to_ms).find(|t| at(*t) == max).unwrap();
+                    let until_ms = (at_ms..to_ms).find(|t| at(*t) != max).unwrap_or(to_ms);
+                    expected.push(Peak { from_ms, to_ms, max, at_ms, until_ms });
+                }
+            }
+            expected.sort_by_key(|peak| (std::cmp::Reverse(peak.max), peak.at_ms));
+            let found = peaks(&spans, &bounds);
+            prop_assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert_eq!((found.max, found.at_ms, found.from_ms), (expected.max, expected.at_ms, expected.from_ms));
+                // A step that changes nothing may cut a level short, never lengthen it.
+                prop_assert!(found.until_ms > found.at_ms && found.until_ms <= expected.until_ms);
+            }
+            let (from_ms, to_ms) = (bounds[0], bounds[bounds.len() - 1]);
+            let over = (from_ms..to_ms).filter(|t| at(*t) as i64 > limit).count() as i64;
+            prop_assert_eq!(over_limit_ms(&spans, from_ms, to_ms, limit), over);
+        }
+
         /// Against counting at every single millisecond.
         #[test]
         fn a_series_agrees_with_counting_every_instant(

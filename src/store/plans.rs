@@ -231,7 +231,7 @@ pub fn areas(conn: &Connection, scope: &Scope, at_ms: Option<i64>) -> Result<Vec
          LEFT JOIN store.maps m ON m.map_key = coalesce(v.map_key, a.map_key)
          LEFT JOIN store.sites s ON s.site_key = coalesce(a.site_key, m.site_key)
          WHERE ($1 IS NULL OR s.site_id = $1) AND ($2 IS NULL OR m.map_id = $2) AND ($3 IS NULL OR a.area_id = $3)
-             AND ($4 IS NULL OR a.kind = $4)
+             AND ($4 IS NULL OR a.kind = $4) AND ($6 IS NULL OR json_contains(v.tags, to_json($6::VARCHAR)))
          ORDER BY s.site_id, m.map_id, a.kind, v.name, a.area_id",
         valid!("$5")
     );
@@ -241,6 +241,7 @@ pub fn areas(conn: &Connection, scope: &Scope, at_ms: Option<i64>) -> Result<Vec
         text(&scope.area),
         code(scope.area_kind.map(|kind| kind as u8)),
         instant(at_ms),
+        text(&scope.tag),
     ];
     ask(conn, &sql, params, area_row)
 }

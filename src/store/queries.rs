@@ -1,5 +1,7 @@
 //! One function per question, returning typed rows. Every one reads what was committed.
 
+use std::collections::BTreeMap;
+
 use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params_from_iter};
 
@@ -19,10 +21,14 @@ pub struct Scope {
     /// `None`: each area's authoritative source.
     pub source: Option<Source>,
     pub client_kind: Option<ClientKind>,
+    /// Only areas with this tag.
+    pub tag: Option<String>,
+    /// Only clients whose address is, or is not, a locally administered one.
+    pub is_randomised: Option<bool>,
 }
 
 impl Scope {
-    /// The first six parameters of every question that has a scope.
+    /// The first eight parameters of every question that has a scope.
     fn params(&self) -> Vec<Value> {
         vec![
             text(&self.site),
@@ -31,7 +37,64 @@ impl Scope {
             code(self.area_kind.map(|kind| kind as u8)),
             code(self.source.map(|source| source as u8)),
             code(self.client_kind.map(|kind| kind as u8)),
+            text(&self.tag),
+            code(self.is_randomised.map(u8::from)),
         ]
+    }
+}
+
+/// What visits are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Area,
+    Map,
+    Site,
+    /// A visit of an area with several tags belongs to each.
+    Tag,
+    ClientKind,
+}
+
+impl Group {
+    pub fn from_name(name: &str) -> Option<Group> {
+        match name {
+            "area" => Some(Group::Area),
+            "map" => Some(Group::Map),
+            "site" => Some(Group::Site),
+            "tag" => Some(Group::Tag),
+            "kind" => Some(Group::ClientKind),
+            _ => None,
+        }
+    }
+
+    /// Expressions for key and name, and what they need.
+    fn sql(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Group::Area => ("c.area_id", "c.name", ""),
+            Group::Map => (
+                "c.map_id",
+                "(SELECT v.name FROM store.maps m JOIN store.map_versions v USING (map_key)
+                  WHERE m.map_id = c.map_id AND v.valid_to IS NULL)",
+                "",
+            ),
+            Group::Site => ("c.site_id", "(SELECT s.name FROM store.sites s WHERE s.site_id = c.site_id)", ""),
+            Group::Tag => ("t.tag", "t.tag", ", unnest(from_json(c.tags, '[\"VARCHAR\"]')) AS t(tag)"),
+            Group::ClientKind => ("['wifi', 'unconnected', 'sdk', 'asset'][k.kind + 1]", "NULL", ""),
+        }
+    }
+}
+
+/// A window of event time, and which visits of it.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanFilter {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub min_dwell_s: Option<f64>,
+}
+
+impl SpanFilter {
+    fn params(&self) -> [Value; 3] {
+        let min_dwell = self.min_dwell_s.map_or(Value::Null, Value::Double);
+        [Value::BigInt(self.from_ms), Value::BigInt(self.to_ms), min_dwell]
     }
 }
 
@@ -67,13 +130,251 @@ pub fn occupancy(conn: &Connection, scope: &Scope) -> Result<Vec<OccupancyRow>, 
     })
 }
 
-/// The visits of a scope that touch [from, to), by entry.
-pub fn spans(conn: &Connection, scope: &Scope, from_ms: i64, to_ms: i64) -> Result<Vec<Span>, StoreError> {
+/// The visits of a scope that touch the window, by entry.
+pub fn spans(conn: &Connection, scope: &Scope, filter: SpanFilter) -> Result<Vec<Span>, StoreError> {
+    let sql = spans_sql("NULL::VARCHAR", "NULL::VARCHAR", "");
     let mut params = scope.params();
-    params.extend([Value::BigInt(from_ms), Value::BigInt(to_ms)]);
-    ask(conn, include_str!("sql/spans.sql"), params, |row| {
-        Ok(Span { client: row.get(0)?, entered_ms: row.get(1)?, exited_ms: row.get(2)? })
+    params.extend(filter.params());
+    ask(conn, &sql, params, |row| Ok(Span { client: row.get(0)?, entered_ms: row.get(1)?, exited_ms: row.get(2)? }))
+}
+
+/// The visits of one group.
+#[derive(Clone, Debug)]
+pub struct SpanGroup {
+    /// Null: what belongs to none, such as an area on no map.
+    pub key: Option<String>,
+    pub name: Option<String>,
+    pub spans: Vec<Span>,
+}
+
+/// The same, in groups, by key.
+pub fn grouped_spans(
+    conn: &Connection,
+    scope: &Scope,
+    filter: SpanFilter,
+    group: Group,
+) -> Result<Vec<SpanGroup>, StoreError> {
+    let (key, name, unnest) = group.sql();
+    let mut params = scope.params();
+    params.extend(filter.params());
+    let rows = ask(conn, &spans_sql(key, name, unnest), params, |row| {
+        let span = Span { client: row.get(0)?, entered_ms: row.get(1)?, exited_ms: row.get(2)? };
+        Ok((row.get::<_, Option<String>>(3)?, row.get::<_, Option<String>>(4)?, span))
+    })?;
+    let mut groups: BTreeMap<Option<String>, SpanGroup> = BTreeMap::new();
+    for (key, name, span) in rows {
+        let group = groups.entry(key.clone()).or_insert_with(|| SpanGroup { key, name, spans: Vec::new() });
+        group.spans.push(span);
+    }
+    Ok(groups.into_values().collect())
+}
+
+fn spans_sql(key: &str, name: &str, unnest: &str) -> String {
+    let sql = include_str!("sql/spans.sql");
+    sql.replace("/*group*/", key).replace("/*name*/", name).replace("/*unnest*/", unnest)
+}
+
+/// How often clients went from one area to another.
+#[derive(Clone, Debug)]
+pub struct FlowRow {
+    pub from_id: String,
+    pub from_name: Option<String>,
+    pub to_id: String,
+    pub to_name: Option<String>,
+    pub count: i64,
+    pub unique_clients: i64,
+    /// Between leaving one and entering the other; null where none had left.
+    pub median_gap_s: Option<f64>,
+}
+
+/// Flows whose second visit began in the window, the most frequent first.
+pub fn flows(
+    conn: &Connection,
+    scope: &Scope,
+    filter: SpanFilter,
+    flow_gap_s: f64,
+) -> Result<Vec<FlowRow>, StoreError> {
+    let mut params = scope.params();
+    params.extend(filter.params());
+    params.push(Value::Double(flow_gap_s));
+    ask(conn, include_str!("sql/flows.sql"), params, |row| {
+        Ok(FlowRow {
+            from_id: row.get(0)?,
+            from_name: row.get(1)?,
+            to_id: row.get(2)?,
+            to_name: row.get(3)?,
+            count: row.get(4)?,
+            unique_clients: row.get(5)?,
+            median_gap_s: row.get(6)?,
+        })
     })
+}
+
+/// When each client of a scope first entered it, of those that did before `to_ms`.
+pub fn first_visits(conn: &Connection, scope: &Scope, to_ms: i64) -> Result<Vec<(u32, i64)>, StoreError> {
+    let mut params = scope.params();
+    params.push(Value::BigInt(to_ms));
+    ask(conn, include_str!("sql/first_visits.sql"), params, |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Which fixes of a map.
+#[derive(Clone, Debug)]
+pub struct HeatmapFilter {
+    pub map: String,
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub client_kind: Option<ClientKind>,
+    pub is_randomised: Option<bool>,
+    pub cell_mm: i64,
+    /// A fix stands for no longer than this.
+    pub stay_max_ms: i64,
+}
+
+/// One square cell: its place in cells from the map's origin.
+#[derive(Clone, Copy, Debug)]
+pub struct CellRow {
+    pub column: i64,
+    pub row: i64,
+    pub fixes: i64,
+    pub seconds: f64,
+    pub unique_clients: i64,
+}
+
+/// Cells with fixes, row by row.
+pub fn heatmap(conn: &Connection, filter: &HeatmapFilter) -> Result<Vec<CellRow>, StoreError> {
+    let params = vec![
+        Value::Text(filter.map.clone()),
+        Value::BigInt(filter.from_ms),
+        Value::BigInt(filter.to_ms),
+        code(filter.client_kind.map(|kind| kind as u8)),
+        code(filter.is_randomised.map(u8::from)),
+        Value::BigInt(filter.cell_mm),
+        Value::BigInt(filter.stay_max_ms),
+    ];
+    ask(conn, include_str!("sql/heatmap.sql"), params, |row| {
+        Ok(CellRow {
+            column: row.get(0)?,
+            row: row.get(1)?,
+            fixes: row.get(2)?,
+            seconds: row.get(3)?,
+            unique_clients: row.get(4)?,
+        })
+    })
+}
+
+/// Which clients.
+#[derive(Clone, Debug)]
+pub struct ClientFilter {
+    pub site: Option<String>,
+    pub map: Option<String>,
+    pub kind: Option<ClientKind>,
+    pub is_randomised: Option<bool>,
+    pub from_ms: i64,
+    pub to_ms: i64,
+    /// Part of an id or a name.
+    pub search: Option<String>,
+    /// The key of the last client already read; -1 from the beginning.
+    pub after: i64,
+    pub limit: i64,
+}
+
+/// A client that was seen, and where last.
+#[derive(Clone, Debug)]
+pub struct ClientRow {
+    pub key: i64,
+    pub id: String,
+    pub kind: ClientKind,
+    pub name: Option<String>,
+    pub is_randomised: bool,
+    pub first_seen_ms: i64,
+    pub fixes: i64,
+    pub first_fix_ms: i64,
+    pub last_fix_ms: i64,
+    pub site_id: String,
+    pub map_id: Option<String>,
+    pub x_m: f64,
+    pub y_m: f64,
+}
+
+/// Clients with fixes in the window, in the order in which they were first met.
+pub fn clients(conn: &Connection, filter: &ClientFilter) -> Result<Vec<ClientRow>, StoreError> {
+    let params = vec![
+        text(&filter.site),
+        text(&filter.map),
+        code(filter.kind.map(|kind| kind as u8)),
+        code(filter.is_randomised.map(u8::from)),
+        Value::BigInt(filter.from_ms),
+        Value::BigInt(filter.to_ms),
+        text(&filter.search),
+        Value::BigInt(filter.after),
+        Value::BigInt(filter.limit),
+    ];
+    ask(conn, include_str!("sql/clients.sql"), params, |row| {
+        Ok(ClientRow {
+            key: row.get(0)?,
+            id: row.get(1)?,
+            kind: client_kind(row.get(2)?),
+            name: row.get(3)?,
+            is_randomised: row.get(4)?,
+            first_seen_ms: row.get(5)?,
+            fixes: row.get(6)?,
+            first_fix_ms: row.get(7)?,
+            last_fix_ms: row.get(8)?,
+            site_id: row.get(9)?,
+            map_id: row.get(10)?,
+            x_m: row.get(11)?,
+            y_m: row.get(12)?,
+        })
+    })
+}
+
+/// One fix of a client.
+#[derive(Clone, Debug)]
+pub struct TrackRow {
+    pub at_ms: i64,
+    pub site_id: String,
+    pub map_id: String,
+    pub x_m: f64,
+    pub y_m: f64,
+    pub rssi_dbm: Option<f64>,
+    pub is_late: bool,
+    pub is_off_map: bool,
+}
+
+/// Fixes of a client in [from, to), by time, up to `limit`.
+pub fn track(
+    conn: &Connection,
+    client_id: &str,
+    kind: Option<ClientKind>,
+    from_ms: i64,
+    to_ms: i64,
+    limit: i64,
+) -> Result<Vec<TrackRow>, StoreError> {
+    let params = vec![
+        Value::Text(client_id.into()),
+        code(kind.map(|kind| kind as u8)),
+        Value::BigInt(from_ms),
+        Value::BigInt(to_ms),
+        Value::BigInt(limit),
+    ];
+    ask(conn, include_str!("sql/track.sql"), params, |row| {
+        Ok(TrackRow {
+            at_ms: row.get(0)?,
+            site_id: row.get(1)?,
+            map_id: row.get(2)?,
+            x_m: row.get(3)?,
+            y_m: row.get(4)?,
+            rssi_dbm: row.get::<_, Option<f32>>(5)?.map(f64::from),
+            is_late: row.get(6)?,
+            is_off_map: row.get(7)?,
+        })
+    })
+}
+
+/// Whether a client of that id was ever met.
+pub fn is_known_client(conn: &Connection, client_id: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) FROM store.clients WHERE client_id = ?";
+    Ok(conn.query_row(sql, [client_id], |row| row.get::<_, i64>(0))? > 0)
 }
 
 /// Which visits, beside their scope and window.

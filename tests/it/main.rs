@@ -7,6 +7,7 @@ mod commands;
 mod faults;
 mod harness;
 mod imports;
+mod insights;
 mod maps;
 mod metrics;
 mod openapi;

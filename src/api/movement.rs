@@ -1,0 +1,246 @@
+//! `/v1/flows`, `/v1/heatmap`, `/v1/clients` and their tracks: who goes where.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::error::ApiError;
+use super::insight_dto::{Client, Clients, Flow, Flows, Heatmap, HeatmapCell, Track, TrackFix};
+use super::occupancy::require_areas;
+use super::params::{
+    ClientParams, FlowParams, HeatmapParams, Query, TrackParams, Window, client_kind, cursor, flag, limit, named,
+    seconds, settled,
+};
+use super::table::{self, Columns, Kind, Wanted};
+use super::{Api, Fallible};
+use crate::model::ids::Id;
+use crate::model::time::rfc3339;
+use crate::pipeline::Places;
+use crate::problem::Problem;
+use crate::store::plans;
+use crate::store::queries::{self, ClientFilter, HeatmapFilter};
+
+const FLOWS: Columns = &[
+    ("from_area_id", Kind::Text),
+    ("from_name", Kind::Text),
+    ("to_area_id", Kind::Text),
+    ("to_name", Kind::Text),
+    ("count", Kind::Integer),
+    ("unique_clients", Kind::Integer),
+    ("median_gap_s", Kind::Number),
+];
+
+const FLOW_GAP_S: f64 = 600.0;
+
+/// From which area to which clients went: their visits one after the other, no more than `flow_gap` apart, where the
+/// second began in the window. Somebody who leaves and comes back flows from an area to itself.
+#[utoipa::path(get, path = "/v1/flows", tag = "metrics", params(FlowParams),
+    responses((status = 200, body = Flows), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn flows(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<FlowParams>,
+) -> Fallible<Response> {
+    let scope = params.scope()?;
+    let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
+    let filter = window.spans(&params.min_dwell)?;
+    let flow_gap_s = params.flow_gap.as_deref().map_or(Ok(FLOW_GAP_S), |text| seconds("flow_gap", text))?;
+    if flow_gap_s > 1e9 {
+        return Err(ApiError::BadRequest("`flow_gap` must be below 1000000000 seconds".into()));
+    }
+    api.question(move |conn| {
+        require_areas(conn, &scope)?;
+        let flows = queries::flows(conn, &scope, filter, flow_gap_s)?.into_iter().map(|row| Flow {
+            from_area_id: row.from_id,
+            from_name: row.from_name,
+            to_area_id: row.to_id,
+            to_name: row.to_name,
+            count: row.count,
+            unique_clients: row.unique_clients,
+            median_gap_s: row.median_gap_s,
+        });
+        let answer =
+            Flows { from: rfc3339(window.from_ms), to: rfc3339(window.to_ms), flow_gap_s, flows: flows.collect() };
+        table::answer(form, "flows", &answer, FLOWS, |answer| answer.flows.iter().map(table::row).collect())
+    })
+    .await
+}
+
+const HEATMAP: Columns = &[
+    ("x_m", Kind::Number),
+    ("y_m", Kind::Number),
+    ("fixes", Kind::Integer),
+    ("seconds", Kind::Number),
+    ("unique_clients", Kind::Integer),
+];
+
+/// Where on a map clients were: fixes and seconds of presence per square cell.
+#[utoipa::path(get, path = "/v1/heatmap", tag = "metrics", params(HeatmapParams),
+    responses((status = 200, body = Heatmap), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn heatmap(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<HeatmapParams>,
+) -> Fallible<Response> {
+    let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
+    let map = params.map.as_deref().map(settled);
+    let map = map.ok_or_else(|| ApiError::BadRequest("`map` is missing: which map?".into()))?;
+    let cell_m = params.cell_m.unwrap_or(1.0);
+    if !(0.1..=100.0).contains(&cell_m) {
+        return Err(ApiError::BadRequest("`cell_m` must be from 0.1 to 100 metres".into()));
+    }
+    let (kind, is_randomised) = (client_kind(&params.kind)?, flag("randomised", &params.randomised)?);
+    let defaults = api.defaults;
+    api.question(move |conn| {
+        let found = plans::maps(conn, None, Some(&map), None)?.pop();
+        let found = found.ok_or(ApiError::NotFound { what: "map", id: map.clone() })?;
+        let places = Places::read(conn)?;
+        let site = places.sites.iter().find(|site| Some(site.id.to_string()) == found.site_id);
+        let rules = site.map_or(defaults.rules, |site| site.rules.within(defaults.rules));
+        let cell_mm = (cell_m * 1000.0).round() as i64;
+        let filter = HeatmapFilter {
+            map: map.clone(),
+            from_ms: window.from_ms,
+            to_ms: window.to_ms,
+            client_kind: kind,
+            is_randomised,
+            cell_mm,
+            stay_max_ms: rules.presence_timeout_ms,
+        };
+        let corner_m = |cell: i64| (cell * cell_mm) as f64 / 1000.0;
+        let cells = queries::heatmap(conn, &filter)?.into_iter().map(|row| HeatmapCell {
+            x_m: corner_m(row.column),
+            y_m: corner_m(row.row),
+            fixes: row.fixes,
+            seconds: row.seconds,
+            unique_clients: row.unique_clients,
+        });
+        let answer = Heatmap {
+            map_id: map,
+            from: rfc3339(window.from_ms),
+            to: rfc3339(window.to_ms),
+            cell_m: cell_mm as f64 / 1000.0,
+            cells: cells.collect(),
+        };
+        table::answer(form, "heatmap", &answer, HEATMAP, |answer| answer.cells.iter().map(table::row).collect())
+    })
+    .await
+}
+
+const CLIENTS: Columns = &[
+    ("client_id", Kind::Text),
+    ("kind", Kind::Text),
+    ("name", Kind::Text),
+    ("is_randomised", Kind::Flag),
+    ("first_seen_at", Kind::Time),
+    ("fixes", Kind::Integer),
+    ("first_fix_at", Kind::Time),
+    ("last_fix_at", Kind::Time),
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("x_m", Kind::Number),
+    ("y_m", Kind::Number),
+];
+
+/// Clients that were located in a window, and where last.
+#[utoipa::path(get, path = "/v1/clients", tag = "metrics", params(ClientParams),
+    responses((status = 200, body = Clients), (status = 400, body = Problem)))]
+pub async fn clients(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<ClientParams>,
+) -> Fallible<Response> {
+    let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
+    let limit = limit(&params.limit)?;
+    let filter = ClientFilter {
+        site: params.site.as_deref().map(settled),
+        map: params.map.as_deref().map(settled),
+        kind: client_kind(&params.kind)?,
+        is_randomised: flag("randomised", &params.randomised)?,
+        from_ms: window.from_ms,
+        to_ms: window.to_ms,
+        search: params.search,
+        after: params.cursor.as_deref().map_or(Ok(-1), cursor)?,
+        limit: limit + 1,
+    };
+    let mut rows = api.read(move |conn| queries::clients(conn, &filter)).await?;
+    let has_more = rows.len() as i64 > limit;
+    rows.truncate(limit as usize);
+    let next_cursor = rows.last().filter(|_| has_more).map(|row| row.key.to_string());
+    let clients = rows.into_iter().map(|row| Client {
+        client_id: row.id,
+        kind: row.kind.name(),
+        name: row.name,
+        is_randomised: row.is_randomised,
+        first_seen_at: rfc3339(row.first_seen_ms),
+        fixes: row.fixes,
+        first_fix_at: rfc3339(row.first_fix_ms),
+        last_fix_at: rfc3339(row.last_fix_ms),
+        site_id: row.site_id,
+        map_id: row.map_id,
+        x_m: row.x_m,
+        y_m: row.y_m,
+    });
+    let answer = Clients { clients: clients.collect(), next_cursor };
+    let response =
+        table::answer(form, "clients", &answer, CLIENTS, |answer| answer.clients.iter().map(table::row).collect())?;
+    Ok(table::with_next(response, answer.next_cursor.as_deref()))
+}
+
+const TRACK: Columns = &[
+    ("at", Kind::Time),
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("x_m", Kind::Number),
+    ("y_m", Kind::Number),
+    ("rssi_dbm", Kind::Number),
+    ("is_late", Kind::Flag),
+    ("is_off_map", Kind::Flag),
+];
+
+const TRACK_FIXES: i64 = 10_000;
+const TRACK_FIXES_MAX: i64 = 100_000;
+
+/// The way of a client: its fixes, by time, late ones in their places.
+#[utoipa::path(get, path = "/v1/clients/{id}/track", tag = "metrics",
+    params(("id", description = "Client id, such as a MAC address"), TrackParams),
+    responses((status = 200, body = Track), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn track(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Wanted(form): Wanted,
+    Query(params): Query<TrackParams>,
+) -> Fallible<Response> {
+    let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
+    let kind = client_kind(&params.kind)?;
+    let read = |text: &str| text.parse().ok().filter(|limit| (1..=TRACK_FIXES_MAX).contains(limit));
+    let limit = named("limit", &params.limit, read, "a whole number from 1 to 100000")?.unwrap_or(TRACK_FIXES);
+    let client_id = Id::client(&id).to_string();
+    api.question(move |conn| {
+        if !queries::is_known_client(conn, &client_id)? {
+            return Err(ApiError::NotFound { what: "client", id: client_id });
+        }
+        let mut rows = queries::track(conn, &client_id, kind, window.from_ms, window.to_ms, limit + 1)?;
+        let next_from = (rows.len() as i64 > limit).then(|| rows.pop()).flatten().map(|row| rfc3339(row.at_ms));
+        let fixes = rows.into_iter().map(|row| TrackFix {
+            at: rfc3339(row.at_ms),
+            site_id: row.site_id,
+            map_id: row.map_id,
+            x_m: row.x_m,
+            y_m: row.y_m,
+            rssi_dbm: row.rssi_dbm,
+            is_late: row.is_late,
+            is_off_map: row.is_off_map,
+        });
+        let answer = Track {
+            client_id,
+            from: rfc3339(window.from_ms),
+            to: rfc3339(window.to_ms),
+            fixes: fixes.collect(),
+            next_from,
+        };
+        let response =
+            table::answer(form, "track", &answer, TRACK, |answer| answer.fixes.iter().map(table::row).collect())?;
+        Ok(table::with_next(response, answer.next_from.as_deref()))
+    })
+    .await
+}
