@@ -20,6 +20,9 @@ use crate::receiver::Receiver;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+/// Statements of people's own that are asked at a time: the rest wait, and ingest does not.
+const SQL_TURNS: usize = 4;
+
 /// A server that listens.
 pub struct App {
     listener: TcpListener,
@@ -68,6 +71,7 @@ impl App {
             metrics,
             stopping: stopping.subscribe(),
             import_turn: Arc::new(Semaphore::new(1)),
+            sql_turns: Arc::new(Semaphore::new(SQL_TURNS)),
             source_names,
         };
         // Answers to senders are too short to compress.

@@ -29,6 +29,8 @@ pub enum ApiError {
     Store(#[from] StoreError),
     #[error("the answer could not be written in this form")]
     Table(#[from] arrow::error::ArrowError),
+    #[error("{0}")]
+    TimedOut(String),
     #[error("the answer was given up")]
     Stopped,
 }
@@ -77,6 +79,7 @@ impl IntoResponse for ApiError {
                 tracing::error!(error = &error as &dyn std::error::Error, "answer not written");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }
+            ApiError::TimedOut(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, detail),
             ApiError::Stopped => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),
         };
         problem.into_response()

@@ -20,6 +20,7 @@ mod params;
 pub mod patterns;
 pub mod rebuilds;
 pub mod sites;
+pub mod sql;
 pub mod stream;
 mod table;
 pub mod unmapped;
@@ -59,6 +60,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Set once the server is asked to stop: streams end then.
     pub stopping: watch::Receiver<bool>,
+    /// Statements that are asked at a time.
+    pub sql_turns: Arc<Semaphore>,
     /// Only one import is read, and one preview reckoned, at a time.
     pub import_turn: Arc<Semaphore>,
     /// Configured webhook sources.
@@ -113,6 +116,8 @@ impl Api {
             .route("/v1/callbacks/{id}/deliveries/{delivery}", get(callbacks::delivery))
             .route("/v1/callbacks/{id}/deliveries/{delivery}/redeliver", post(callbacks::redeliver))
             .route("/v1/stream", get(stream::stream))
+            .route("/v1/sql", post(sql::ask))
+            .route("/v1/sql/schema", get(sql::schema))
             .route("/v1/sources", get(health::sources))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use super::dto::DwellGroup;
 use super::{
     alert_rules, alerts, areas, callbacks, dwell, health, imports, maps, movement, occupancy, patterns, rebuilds,
-    sites, stream, unmapped, visits, what_if,
+    sites, sql, stream, unmapped, visits, what_if,
 };
 use crate::receiver;
 
@@ -31,7 +31,7 @@ use crate::receiver;
         alerts::silences, alerts::post_silence, alerts::end_silence,
         callbacks::list, callbacks::post, callbacks::get, callbacks::put, callbacks::delete, callbacks::test,
         callbacks::redeliver_dead, callbacks::deliveries, callbacks::delivery, callbacks::redeliver,
-        stream::stream,
+        stream::stream, sql::ask, sql::schema,
         health::sources, health::live, health::ready, health::metrics,
     ),
     components(schemas(DwellGroup)),
@@ -40,6 +40,7 @@ use crate::receiver;
         (name = "metrics", description = "Occupancy, dwell, visits"),
         (name = "places", description = "Sites, maps and areas"),
         (name = "past", description = "Zones that work for the past: rebuilds and what-ifs"),
+        (name = "sql", description = "Questions of your own"),
         (name = "alerts", description = "Rules, what fired, and silences"),
         (name = "callbacks", description = "Endpoints that are told of alerts"),
         (name = "server", description = "Health and set-up")

@@ -371,6 +371,15 @@ pub fn cursor(text: &str) -> Result<i64, ApiError> {
     text.parse().map_err(|_| ApiError::BadRequest(format!("`cursor` is {text:?}; use the `next_cursor` of an answer")))
 }
 
+/// The form of an answer.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FormParams {
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+    pub format: Option<String>,
+}
+
 /// What is missing, and where.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]

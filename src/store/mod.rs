@@ -13,6 +13,7 @@ pub mod queries;
 pub mod rebuilds;
 pub mod restore;
 pub mod row;
+pub mod sql;
 pub mod writer;
 
 use std::path::{Path, PathBuf};
@@ -123,11 +124,14 @@ fn connect(options: &StoreOptions) -> Result<Connection, StoreError> {
     }
     // Nothing of ours needs an extension from outside or a file beside the database.
     config = config.enable_autoload_extension(false).map_err(failed)?;
+    config = config.enable_external_access(false).map_err(failed)?;
     let conn = Connection::open_with_flags(&options.path, config).map_err(failed)?;
     // Instants are UTC inside; this is how text and plain timestamps become instants, on every connection. A DuckDB
     // built without ICU has no such setting, and takes all of it for UTC anyway.
     if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
         tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no time zones");
     }
+    // Whoever asks in SQL finds all of this as it is.
+    conn.execute_batch("SET GLOBAL lock_configuration = true").map_err(failed)?;
     Ok(conn)
 }

@@ -15,4 +15,5 @@ mod rebuild;
 mod receiver;
 mod replay;
 mod restart;
+mod sql;
 mod vendor_examples;

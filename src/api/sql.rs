@@ -1,0 +1,222 @@
+//! `POST /v1/sql`: one read-only statement, within limits. `GET /v1/sql/schema`: what can be asked from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::body::JsonBody;
+use super::error::ApiError;
+use super::params::{FormParams, Query};
+use super::table::{self, Form, Wanted};
+use super::{Api, Fallible};
+use crate::clock::stopwatch;
+use crate::problem::Problem;
+use crate::store::sql::{self, Asking, Interrupt, Parameter, SqlError};
+
+/// One statement.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlRequest {
+    #[schema(
+        example = "SELECT area_name, count(*) AS visits FROM visits WHERE entered_at > ?::TIMESTAMPTZ GROUP BY ALL"
+    )]
+    pub sql: String,
+    /// Values for `?` or `$1`, in order: null, true or false, numbers, texts.
+    #[serde(default)]
+    #[schema(example = json!(["2026-07-01T00:00:00Z"]))]
+    pub params: Vec<Value>,
+    /// Rows at most, up to 100,000.
+    #[serde(default = "rows_default")]
+    pub limit: usize,
+    /// Seconds at most, up to 60.
+    #[serde(default = "timeout_default")]
+    pub timeout_s: f64,
+}
+
+fn rows_default() -> usize {
+    10_000
+}
+
+fn timeout_default() -> f64 {
+    30.0
+}
+
+const ROWS_MAX: usize = 100_000;
+const TIMEOUT_MAX_S: f64 = 60.0;
+const SQL_BYTES_MAX: usize = 100_000;
+const PARAMS_MAX: usize = 1_000;
+
+/// What comes back.
+#[derive(Serialize, ToSchema)]
+pub struct SqlAnswer {
+    pub columns: Vec<SqlColumn>,
+    /// Each an object of its columns.
+    pub rows: Vec<Value>,
+    /// Whether there were more rows than `limit`.
+    pub is_truncated: bool,
+    pub duration_ms: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SqlColumn {
+    pub name: String,
+    /// `text`, `integer`, `number`, `boolean`, `time`, or what it is called otherwise.
+    #[serde(rename = "type")]
+    #[schema(example = "integer")]
+    pub data_type: String,
+}
+
+/// Asks one statement that only reads: SELECT, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES. It is given up when its
+/// time is over, or when nobody waits for the answer any more.
+#[utoipa::path(post, path = "/v1/sql", tag = "sql", params(FormParams), request_body = SqlRequest,
+    responses((status = 200, body = SqlAnswer), (status = 400, body = Problem), (status = 422, body = Problem),
+        (status = 504, body = Problem)))]
+pub async fn ask(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+    JsonBody(asked): JsonBody<SqlRequest>,
+) -> Fallible<Response> {
+    let SqlRequest { sql, params, limit, timeout_s } = asked;
+    let wrong = |detail: &str| Err(ApiError::BadRequest(detail.into()));
+    if !(1..=ROWS_MAX).contains(&limit) {
+        return wrong("`limit` must be from 1 to 100000 rows");
+    }
+    if !(0.001..=TIMEOUT_MAX_S).contains(&timeout_s) {
+        return wrong("`timeout_s` must be from 0.001 to 60 seconds");
+    }
+    if sql.len() > SQL_BYTES_MAX || params.len() > PARAMS_MAX || sql.contains('\0') {
+        return wrong("`sql` must not be longer than 100000 bytes nor hold NUL, and `params` not more than 1000");
+    }
+    let params = params.into_iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
+    let _turn = api.sql_turns.acquire().await.map_err(|_| ApiError::Stopped)?;
+    let since = stopwatch();
+    let asking = Asking::new(&api.store)?;
+    let handle = asking.handle.clone();
+    // Dropped with this future: when the time is over, and when the reader has gone.
+    let give_up = GiveUp(handle.clone());
+    let mut answering = tokio::task::spawn_blocking(move || asking.ask(&sql, params, limit));
+    let answer = tokio::select! {
+        answer = &mut answering => answer,
+        () = tokio::time::sleep(Duration::from_secs_f64(timeout_s)) => {
+            handle.interrupt();
+            answering.await
+        }
+    };
+    drop(give_up);
+    let answer = answer.map_err(|_| ApiError::Stopped)?.map_err(|error| match error {
+        SqlError::Refused(why) => ApiError::Unprocessable { detail: why, faults: Vec::new() },
+        SqlError::Interrupted => ApiError::TimedOut(format!(
+            "the statement took longer than {timeout_s} s: ask for less, or give it up to {TIMEOUT_MAX_S} s with `timeout_s`"
+        )),
+        SqlError::Store(error) => ApiError::Store(error),
+    })?;
+    if form != Form::Json {
+        return table::file(form, "answer", &answer.schema, &answer.batches);
+    }
+    let columns = columns(&answer.schema);
+    let rows = rows(&answer.batches)?;
+    let duration_ms = since.elapsed().as_secs_f64() * 1000.0;
+    Ok(Json(SqlAnswer { columns, rows, is_truncated: answer.is_truncated, duration_ms }).into_response())
+}
+
+struct GiveUp(Arc<Interrupt>);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        // After an answer there is nothing left to give up.
+        self.0.interrupt();
+    }
+}
+
+fn parameter(value: Value) -> Result<Parameter, ApiError> {
+    match value {
+        Value::Null => Ok(Parameter::Null),
+        Value::Bool(flag) => Ok(Parameter::Flag(flag)),
+        Value::String(text) => Ok(Parameter::Text(text)),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Ok(Parameter::Integer(integer)),
+            (None, Some(number)) => Ok(Parameter::Number(number)),
+            (None, None) => Err(ApiError::BadRequest(format!("`params`: {number} is no number that fits"))),
+        },
+        Value::Array(_) | Value::Object(_) => {
+            Err(ApiError::BadRequest("`params` may hold null, true, false, numbers and texts".into()))
+        }
+    }
+}
+
+fn columns(schema: &Schema) -> Vec<SqlColumn> {
+    let fields = schema.fields().iter();
+    fields.map(|field| SqlColumn { name: field.name().clone(), data_type: type_name(field.data_type()) }).collect()
+}
+
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::Boolean => "boolean".into(),
+        found if found.is_integer() => "integer".into(),
+        found if found.is_numeric() => "number".into(),
+        DataType::Timestamp(..) => "time".into(),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+fn rows(batches: &[RecordBatch]) -> Result<Vec<Value>, ApiError> {
+    let mut bytes = Vec::new();
+    let mut writer = arrow::json::WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, arrow::json::writer::JsonArray>(&mut bytes);
+    writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+    writer.finish()?;
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::Table(arrow::error::ArrowError::ExternalError(error.into())))
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SqlSchema {
+    pub views: Vec<SqlView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SqlView {
+    #[schema(example = "visits")]
+    pub name: String,
+    pub comment: String,
+    pub columns: Vec<SqlViewColumn>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SqlViewColumn {
+    pub name: String,
+    /// As DuckDB calls it.
+    #[serde(rename = "type")]
+    #[schema(example = "TIMESTAMP WITH TIME ZONE")]
+    pub data_type: String,
+    pub comment: Option<String>,
+}
+
+/// Views and their columns, with what they say of themselves.
+#[utoipa::path(get, path = "/v1/sql/schema", tag = "sql", responses((status = 200, body = SqlSchema)))]
+pub async fn schema(State(api): State<Api>) -> Fallible<Json<SqlSchema>> {
+    let views = api.read(sql::schema).await?.into_iter().map(|view| SqlView {
+        name: view.name,
+        comment: view.comment,
+        columns: view
+            .columns
+            .into_iter()
+            .map(|column| SqlViewColumn { name: column.name, data_type: column.data_type, comment: column.comment })
+            .collect(),
+    });
+    Ok(Json(SqlSchema { views: views.collect() }))
+}

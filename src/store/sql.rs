@@ -1,0 +1,271 @@
+//! Questions of people's own, in SQL: one statement that only reads, within limits of time and rows.
+//!
+//! DuckDB's own parser says what a text is. It must be exactly one SELECT, of the views people are given, and of table
+//! functions that reach nothing outside. What passes runs in a read-only transaction on an instance that may touch no
+//! file but its own.
+
+use std::sync::Arc;
+
+use duckdb::arrow::datatypes::SchemaRef;
+use duckdb::arrow::record_batch::RecordBatch;
+use duckdb::types::Value;
+use duckdb::{Connection, InterruptHandle, ToSql, params_from_iter};
+
+use super::{Store, StoreError};
+
+/// Why a question was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// It is not one that may be asked, or is no SQL; the text says why.
+    #[error("{0}")]
+    Refused(String),
+    #[error("it was given up before it was answered")]
+    Interrupted,
+    #[error("the question could not be asked")]
+    Store(#[from] StoreError),
+}
+
+impl From<duckdb::Error> for SqlError {
+    fn from(error: duckdb::Error) -> SqlError {
+        SqlError::Store(error.into())
+    }
+}
+
+/// A value for a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parameter {
+    Null,
+    Flag(bool),
+    Integer(i64),
+    Number(f64),
+    Text(String),
+}
+
+impl Parameter {
+    fn value(self) -> Value {
+        match self {
+            Parameter::Null => Value::Null,
+            Parameter::Flag(flag) => Value::Boolean(flag),
+            Parameter::Integer(integer) => Value::BigInt(integer),
+            Parameter::Number(number) => Value::Double(number),
+            Parameter::Text(text) => Value::Text(text),
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub schema: SchemaRef,
+    pub batches: Vec<RecordBatch>,
+    /// Whether there were more rows than asked for.
+    pub is_truncated: bool,
+}
+
+/// A connection for one question. The handle gives it up from elsewhere.
+pub struct Asking {
+    conn: Connection,
+    pub handle: Arc<Interrupt>,
+}
+
+/// Gives a question up.
+pub struct Interrupt(Arc<InterruptHandle>);
+
+impl Interrupt {
+    pub fn interrupt(&self) {
+        self.0.interrupt();
+    }
+}
+
+impl Asking {
+    pub fn new(store: &Store) -> Result<Asking, StoreError> {
+        let conn = store.connection()?;
+        let handle = Arc::new(Interrupt(conn.interrupt_handle()));
+        Ok(Asking { conn, handle })
+    }
+
+    /// Asks. Blocks; memory for the rows.
+    pub fn ask(self, sql: &str, params: Vec<Parameter>, rows_max: usize) -> Result<Answer, SqlError> {
+        let inner = sql.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
+        // What is checked is what is run, word for word.
+        let sql = format!("SELECT * FROM (\n{inner}\n) LIMIT {}", rows_max + 1);
+        check(&self.conn, inner, &sql)?;
+        self.conn.execute_batch("BEGIN TRANSACTION READ ONLY")?;
+        let answer = self.run(&sql, params, rows_max);
+        // Nothing was written; one that failed may have ended already.
+        let _ = self.conn.execute_batch("ROLLBACK");
+        answer
+    }
+
+    fn run(&self, sql: &str, params: Vec<Parameter>, rows_max: usize) -> Result<Answer, SqlError> {
+        let mut statement = self.conn.prepare(sql).map_err(refused)?;
+        let values: Vec<Value> = params.into_iter().map(Parameter::value).collect();
+        if statement.parameter_count() != values.len() {
+            let (wanted, given) = (statement.parameter_count(), values.len());
+            return Err(SqlError::Refused(format!("the statement has {wanted} parameters, and {given} were given")));
+        }
+        let params = params_from_iter(values.iter().map(|value| value as &dyn ToSql));
+        let arrow = statement.query_arrow(params).map_err(refused)?;
+        let schema = arrow.get_schema();
+        let mut batches = Vec::new();
+        let (mut left, mut is_truncated) = (rows_max, false);
+        for batch in arrow {
+            is_truncated = batch.num_rows() > left;
+            let batch = batch.slice(0, batch.num_rows().min(left));
+            left -= batch.num_rows();
+            batches.push(batch);
+            if is_truncated {
+                break;
+            }
+        }
+        Ok(Answer { schema, batches, is_truncated })
+    }
+}
+
+/// What DuckDB says of a statement is for whoever wrote it.
+fn refused(error: duckdb::Error) -> SqlError {
+    let text = error.to_string();
+    if text.contains("INTERRUPT") { SqlError::Interrupted } else { SqlError::Refused(text) }
+}
+
+/// Table functions that reach nothing outside of the question, or only tell of the schema.
+const TABLE_FUNCTIONS: [&str; 11] = [
+    "range",
+    "generate_series",
+    "unnest",
+    "repeat",
+    "repeat_row",
+    "json_each",
+    "json_tree",
+    "duckdb_columns",
+    "duckdb_tables",
+    "duckdb_views",
+    "duckdb_types",
+];
+
+/// Functions that run text as SQL, or tell of the machine.
+const BANNED_FUNCTIONS: [&str; 6] = ["query", "query_table", "getenv", "current_setting", "getvariable", "write_log"];
+
+/// Built-in views that tell of the machine.
+const BANNED_TABLES: [&str; 5] =
+    ["duckdb_databases", "duckdb_logs", "duckdb_secrets", "duckdb_settings", "pragma_database_list"];
+
+/// What may stand after FROM.
+const TABLE_REFERENCES: [&str; 8] =
+    ["EMPTY", "BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "PIVOT", "SHOW_REF"];
+
+/// Whether the text is one statement that may be asked.
+fn check(conn: &Connection, inner: &str, whole: &str) -> Result<(), SqlError> {
+    let refuse = |why: String| Err(SqlError::Refused(why));
+    // First the text as it was given: what is wrong there is told in its own terms.
+    for sql in [inner, whole] {
+        let json: String = conn.query_row("SELECT json_serialize_sql(?::VARCHAR)", [sql], |row| row.get(0))?;
+        let Ok(parsed) = serde_json::from_str::<serde_json::Value>(&json) else {
+            return refuse("the statement is nested too deep".into());
+        };
+        if parsed["error"] == true {
+            let message = parsed["error_message"].as_str().unwrap_or("it cannot be read");
+            let is_other = parsed["error_type"] == "not implemented";
+            let only = "only statements that read may be asked: SELECT, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES";
+            return refuse(if is_other { only.into() } else { message.to_owned() });
+        }
+        match parsed["statements"].as_array().map_or(0, Vec::len) {
+            0 => return refuse("there is no statement".into()),
+            1 => check_node(&parsed["statements"])?,
+            _ => return refuse("give one statement at a time".into()),
+        }
+    }
+    Ok(())
+}
+
+fn check_node(node: &serde_json::Value) -> Result<(), SqlError> {
+    use serde_json::Value;
+    match node {
+        Value::Array(nodes) => nodes.iter().try_for_each(check_node),
+        Value::Object(members) => {
+            check_object(members)?;
+            members.iter().try_for_each(|(name, member)| {
+                let is_reference =
+                    name == "from_table" || matches!(name.as_str(), "left" | "right") && member.get("class").is_none();
+                let kind = member.get("type").and_then(Value::as_str);
+                let is_node = kind.is_none_or(|kind| kind.ends_with("_NODE"));
+                if is_reference && !is_node && !kind.is_some_and(|kind| TABLE_REFERENCES.contains(&kind)) {
+                    return Err(SqlError::Refused(format!("{} may not be asked from", kind.unwrap_or("this"))));
+                }
+                check_node(member)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_object(object: &serde_json::Map<String, serde_json::Value>) -> Result<(), SqlError> {
+    let text = |name: &str| object.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_lowercase();
+    let refuse = |why: String| Err(SqlError::Refused(why));
+    let kind = text("type");
+    match kind.as_str() {
+        "base_table" => {
+            let (catalog, schema, table) = (text("catalog_name"), text("schema_name"), text("table_name"));
+            let is_open = matches!(schema.as_str(), "" | "main" | "information_schema");
+            if !catalog.is_empty() || !is_open || BANNED_TABLES.contains(&table.as_str()) {
+                let name = if schema.is_empty() { table } else { format!("{schema}.{table}") };
+                return refuse(format!("{name} may not be asked from: the views of /v1/sql/schema may"));
+            }
+        }
+        "show_ref" => {
+            let shown = text("table_name");
+            if !matches!(shown.as_str(), "" | "\"tables\"" | "__show_tables_expanded") {
+                return refuse(format!("SHOW {shown} may not be asked: SHOW TABLES may, and DESCRIBE a view"));
+            }
+        }
+        "table_function" => {
+            let function = &object["function"];
+            let name = function["function_name"].as_str().unwrap_or_default().to_lowercase();
+            if !TABLE_FUNCTIONS.contains(&name.as_str()) {
+                return refuse(format!("{name}() may not be asked from"));
+            }
+        }
+        _ => {}
+    }
+    let function = text("function_name");
+    if BANNED_FUNCTIONS.contains(&function.as_str()) {
+        return refuse(format!("{function}() may not be used"));
+    }
+    Ok(())
+}
+
+/// A view, and what it says of itself.
+#[derive(Clone, Debug)]
+pub struct ViewRow {
+    pub name: String,
+    pub comment: String,
+    pub columns: Vec<ColumnRow>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ColumnRow {
+    pub name: String,
+    pub data_type: String,
+    pub comment: Option<String>,
+}
+
+/// The views that people ask from.
+pub fn schema(conn: &Connection) -> Result<Vec<ViewRow>, StoreError> {
+    let sql = "SELECT v.view_name, v.comment, c.column_name, c.data_type, c.comment
+               FROM duckdb_views() v JOIN duckdb_columns() c ON c.table_oid = v.view_oid AND c.schema_name = v.schema_name
+               WHERE v.schema_name = 'main' AND NOT v.internal ORDER BY v.view_name, c.column_index";
+    let mut statement = conn.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        let column = ColumnRow { name: row.get(2)?, data_type: row.get(3)?, comment: row.get(4)? };
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default(), column))
+    })?;
+    let mut views: Vec<ViewRow> = Vec::new();
+    for row in rows {
+        let (name, comment, column) = row?;
+        match views.last_mut() {
+            Some(view) if view.name == name => view.columns.push(column),
+            _ => views.push(ViewRow { name, comment, columns: vec![column] }),
+        }
+    }
+    Ok(views)
+}
