@@ -71,6 +71,7 @@ impl App {
             metrics,
             stopping: stopping.subscribe(),
             import_turn: Arc::new(Semaphore::new(1)),
+            file_turn: Arc::new(Semaphore::new(1)),
             sql_turns: Arc::new(Semaphore::new(SQL_TURNS)),
             source_names,
         };

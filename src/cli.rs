@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{App, stop_signal};
 use crate::clock::Clock;
-use crate::commands::{import, rebuild};
+use crate::commands::{export, import, rebuild, snapshot, sql};
 use crate::config::Config;
 use crate::receiver::signature::Secret;
 use crate::{check, demo, replay, telemetry};
@@ -35,6 +35,12 @@ enum Command {
     Import(Import),
     /// Derive visits anew from the stored events: for zones drawn after the fact, and for late events.
     Rebuild(Rebuild),
+    /// Ask in SQL: one statement, or at a prompt.
+    Sql(Sql),
+    /// Copy the whole file, while the server goes on.
+    Snapshot(Snapshot),
+    /// Write positions and visits as Parquet, a file for each site and day.
+    Export(Export),
     /// Say whether a stopped server's file holds what it promises.
     Check(Check),
     /// Print the OpenAPI document.
@@ -217,6 +223,79 @@ pub struct Rebuild {
     pub reach: Reach,
 }
 
+const SQL_EXAMPLES: &str = "Who stayed longest this week? The statement reaches a running server:
+
+    footfall sql \"SELECT client_id, area_name, dwell_s FROM visits WHERE entered_at > now() - INTERVAL 7 DAY
+                  ORDER BY dwell_s DESC LIMIT 10\"
+
+The same as CSV, from the file of a server that is stopped:
+
+    footfall sql --store footfall.duckdb --format csv \"FROM visits\" > visits.csv
+
+Without a statement there is a prompt, with a history.";
+
+/// See [`sql::run`].
+#[derive(Debug, Args)]
+#[command(after_help = SQL_EXAMPLES)]
+pub struct Sql {
+    /// One statement that only reads: SELECT, FROM, DESCRIBE, SUMMARIZE, SHOW TABLES. Without it, standard input or a
+    /// prompt.
+    pub statement: Option<String>,
+    /// table, json, csv, arrow or parquet.
+    #[arg(long, default_value = "table", value_parser = ["table", "json", "csv", "arrow", "parquet"])]
+    pub format: String,
+    /// Rows at most, up to 100,000.
+    #[arg(long, default_value_t = 1000)]
+    pub limit: u32,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+const SNAPSHOT_EXAMPLES: &str = "A copy to work with, in any DuckDB:
+
+    footfall snapshot today.duckdb && duckdb today.duckdb 'FROM occupancy'
+
+A backup that a server can go on from, the secrets of its callbacks included:
+
+    footfall snapshot --secrets backup.duckdb";
+
+/// See [`snapshot::run`].
+#[derive(Debug, Args)]
+#[command(after_help = SNAPSHOT_EXAMPLES)]
+pub struct Snapshot {
+    /// The file to write; it must not be there yet.
+    pub file: PathBuf,
+    /// With the secrets of callback endpoints; else these are left out, and the endpoints disabled.
+    #[arg(long)]
+    pub secrets: bool,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+const EXPORT_EXAMPLES: &str = "Every day that is over, for tools that read Parquet; what is there already is kept:
+
+    footfall export lake/
+    duckdb -c \"SELECT day, count(*) FROM read_parquet('lake/visits/**/*.parquet', hive_partitioning = true) GROUP BY day\"";
+
+/// See [`export::run`].
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub struct Export {
+    /// The folder; made when it is not there.
+    pub folder: PathBuf,
+    /// Only from this day on, such as 2026-07-01. Days are those of UTC.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Only days before this one.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Write files again that are there already: after a rebuild, or for visits that were not over.
+    #[arg(long)]
+    pub again: bool,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
 #[derive(Debug, Args)]
 struct Check {
     /// The DuckDB file.
@@ -235,6 +314,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(args).await?,
         Command::Import(args) => import::run(args).await?,
         Command::Rebuild(args) => rebuild::run(args).await?,
+        Command::Sql(args) => sql::run(args).await?,
+        Command::Snapshot(args) => snapshot::run(args).await?,
+        Command::Export(args) => export::run(args).await?,
         Command::Check(args) => return check::run(&args.store),
         Command::Openapi => println!("{}", crate::api::openapi::json()),
     }

@@ -81,6 +81,8 @@ pub struct Presence {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Callbacks {
+    /// Whether endpoints are told at all; else everything waits in the outbox.
+    pub deliver: bool,
     /// Addresses that are not public and may be called all the same, such as "10.0.0.0/8" or "127.0.0.1". Link-local
     /// addresses and those of cloud metadata services are never called.
     pub allowed_networks: Vec<String>,
@@ -138,6 +140,7 @@ impl Default for Receiver {
 impl Default for Callbacks {
     fn default() -> Callbacks {
         Callbacks {
+            deliver: true,
             allowed_networks: Vec::new(),
             timeout_s: 10.0,
             retry_first_s: 1.0,
@@ -209,7 +212,7 @@ impl Config {
         if let Err(problem) = check_presence(Some(exit_grace_s), Some(presence_timeout_s), Some(reported_timeout_s)) {
             return wrong("presence", problem);
         }
-        let Callbacks { allowed_networks, timeout_s, retry_first_s, retry_max_s, give_up_h } = &self.callbacks;
+        let Callbacks { allowed_networks, timeout_s, retry_first_s, retry_max_s, give_up_h, .. } = &self.callbacks;
         if let Some(network) = allowed_networks.iter().find(|network| callbacks::read_network(network).is_none()) {
             return wrong(
                 "callbacks.allowed_networks",
@@ -262,9 +265,10 @@ impl Config {
 
     /// How callbacks are delivered. The configuration has been checked.
     pub fn callback_policy(&self) -> callbacks::Policy {
-        let Callbacks { allowed_networks, timeout_s, retry_first_s, retry_max_s, give_up_h } = &self.callbacks;
+        let Callbacks { allowed_networks, timeout_s, retry_first_s, retry_max_s, give_up_h, deliver } = &self.callbacks;
         let networks = allowed_networks.iter().filter_map(|network| callbacks::read_network(network));
         callbacks::Policy {
+            is_delivering: *deliver,
             allowed_networks: networks.collect(),
             timeout: Duration::from_secs_f64(*timeout_s),
             retry_first: Duration::from_secs_f64(*retry_first_s),

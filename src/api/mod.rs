@@ -9,6 +9,7 @@ pub mod callbacks;
 pub mod dto;
 pub mod dwell;
 mod error;
+pub mod files;
 pub mod health;
 pub mod imports;
 pub mod insight_dto;
@@ -60,6 +61,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Set once the server is asked to stop: streams end then.
     pub stopping: watch::Receiver<bool>,
+    /// Only one file is made at a time.
+    pub file_turn: Arc<Semaphore>,
     /// Statements that are asked at a time.
     pub sql_turns: Arc<Semaphore>,
     /// Only one import is read, and one preview reckoned, at a time.
@@ -118,6 +121,8 @@ impl Api {
             .route("/v1/stream", get(stream::stream))
             .route("/v1/sql", post(sql::ask))
             .route("/v1/sql/schema", get(sql::schema))
+            .route("/v1/snapshot", get(files::snapshot))
+            .route("/v1/export/{table}", get(files::export))
             .route("/v1/sources", get(health::sources))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))

@@ -5,8 +5,8 @@ use utoipa::OpenApi;
 
 use super::dto::DwellGroup;
 use super::{
-    alert_rules, alerts, areas, callbacks, dwell, health, imports, maps, movement, occupancy, patterns, rebuilds,
-    sites, sql, stream, unmapped, visits, what_if,
+    alert_rules, alerts, areas, callbacks, dwell, files, health, imports, maps, movement, occupancy, patterns,
+    rebuilds, sites, sql, stream, unmapped, visits, what_if,
 };
 use crate::receiver;
 
@@ -31,7 +31,7 @@ use crate::receiver;
         alerts::silences, alerts::post_silence, alerts::end_silence,
         callbacks::list, callbacks::post, callbacks::get, callbacks::put, callbacks::delete, callbacks::test,
         callbacks::redeliver_dead, callbacks::deliveries, callbacks::delivery, callbacks::redeliver,
-        stream::stream, sql::ask, sql::schema,
+        stream::stream, sql::ask, sql::schema, files::snapshot, files::export,
         health::sources, health::live, health::ready, health::metrics,
     ),
     components(schemas(DwellGroup)),

@@ -371,6 +371,28 @@ pub fn cursor(text: &str) -> Result<i64, ApiError> {
     text.parse().map_err(|_| ApiError::BadRequest(format!("`cursor` is {text:?}; use the `next_cursor` of an answer")))
 }
 
+/// What is in a snapshot.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SnapshotParams {
+    /// `true`: with the secrets of callback endpoints, as a backup needs them; by default without, and the endpoints
+    /// disabled.
+    pub secrets: Option<String>,
+}
+
+/// What to export.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportParams {
+    /// Site id.
+    pub site: Option<String>,
+    /// A day of UTC.
+    #[param(example = "2026-07-01")]
+    pub day: Option<String>,
+}
+
 /// The form of an answer.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]

@@ -31,6 +31,8 @@ use crate::telemetry::Metrics;
 /// How callbacks are delivered.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// Else everything waits in the outbox.
+    pub is_delivering: bool,
     pub allowed_networks: AllowedNetworks,
     pub timeout: Duration,
     pub retry_first: Duration,
@@ -139,7 +141,7 @@ async fn supervise(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     let mut turn = inner.pipeline.outbox();
     let mut tasks = JoinSet::new();
     let mut served = HashSet::new();
-    while !*stopped.borrow() {
+    while inner.policy.is_delivering && !*stopped.borrow() {
         turn.mark_unchanged();
         match inner.ask(|conn| outbox::callbacks(conn, None)).await {
             Ok(rows) => {

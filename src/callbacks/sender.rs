@@ -197,6 +197,7 @@ mod tests {
 
     fn policy() -> Policy {
         Policy {
+            is_delivering: true,
             allowed_networks: [].into_iter().collect(),
             timeout: Duration::from_secs(10),
             retry_first: Duration::from_secs(1),

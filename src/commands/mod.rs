@@ -1,12 +1,15 @@
 //! Commands that ask a server: one that runs, or one of their own over a stopped server's file.
 
+pub mod export;
 pub mod import;
 pub mod rebuild;
+pub mod snapshot;
+pub mod sql;
 
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -51,13 +54,19 @@ impl Server {
 
     /// The answer to a request; one that is an error is told with all its faults.
     pub async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        self.send(request).await?.json().await.context("the server's answer is not JSON")
+    }
+
+    /// The same, of any sort.
+    pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let answer = request
             .send()
             .await
             .with_context(|| format!("no server answers at {}: start one, or name its file with --store", self.base))?;
-        let is_good = answer.status().is_success();
-        let body: Value = answer.json().await.context("the server's answer is not JSON")?;
-        if is_good { Ok(body) } else { bail!(told(&body)) }
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        bail!(told(&answer.json().await.context("the server's answer is not JSON")?))
     }
 
     /// Ends the command's own server, its work committed.
@@ -79,6 +88,8 @@ async fn open(store: &Path, config: Option<&Path>) -> anyhow::Result<App> {
     let mut config = Config::load(config).context("configuration")?;
     config.store.path = store.to_owned();
     config.server.listen = ([127, 0, 0, 1], 0).into();
+    // Whoever looks into a file, or into a copy of it, must not call anybody.
+    config.callbacks.deliver = false;
     App::start(&config, Clock::System).await.context("open the file; if a server runs on it, leave --store out")
 }
 

@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod audit;
+pub mod files;
 pub mod history;
 mod migrate;
 pub mod outbox;
@@ -49,6 +50,12 @@ pub enum StoreError {
     },
     #[error("the database refused a statement")]
     Statement(#[from] duckdb::Error),
+    #[error("make the folder {path} for files that are handed out")]
+    Scratch {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the stored {what} cannot be read: {problem}")]
     Corrupt { what: &'static str, problem: String },
 }
@@ -71,6 +78,8 @@ pub struct Store {
 
 struct Inner {
     path: PathBuf,
+    /// The one folder that the instance may write to, beside its own file.
+    scratch: PathBuf,
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
 }
@@ -81,9 +90,9 @@ const IDLE_MAX: usize = 8;
 impl Store {
     /// Opens or creates the file and applies what migrations it lacks.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
-        let mut root = connect(options)?;
+        let (mut root, scratch) = connect(options)?;
         migrate::migrate(&mut root)?;
-        let inner = Inner { path: options.path.clone(), root: Mutex::new(root), idle: Mutex::default() };
+        let inner = Inner { path: options.path.clone(), scratch, root: Mutex::new(root), idle: Mutex::default() };
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -112,7 +121,7 @@ impl Store {
     }
 }
 
-fn connect(options: &StoreOptions) -> Result<Connection, StoreError> {
+fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf), StoreError> {
     let path = options.path.clone();
     let failed = |source| StoreError::Open { path: path.clone(), source };
     let mut config = Config::default();
@@ -124,14 +133,20 @@ fn connect(options: &StoreOptions) -> Result<Connection, StoreError> {
     }
     // Nothing of ours needs an extension from outside or a file beside the database.
     config = config.enable_autoload_extension(false).map_err(failed)?;
-    config = config.enable_external_access(false).map_err(failed)?;
     let conn = Connection::open_with_flags(&options.path, config).map_err(failed)?;
     // Instants are UTC inside; this is how text and plain timestamps become instants, on every connection. A DuckDB
     // built without ICU has no such setting, and takes all of it for UTC anyway.
     if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
         tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no time zones");
     }
+    let scratch = files::make_scratch(&options.path)?;
     // Whoever asks in SQL finds all of this as it is.
-    conn.execute_batch("SET GLOBAL lock_configuration = true").map_err(failed)?;
-    Ok(conn)
+    conn.execute_batch(&format!(
+        "SET GLOBAL allowed_directories = ['{}'];
+         SET GLOBAL enable_external_access = false;
+         SET GLOBAL lock_configuration = true",
+        scratch.display().to_string().replace('\'', "''")
+    ))
+    .map_err(failed)?;
+    Ok((conn, scratch))
 }

@@ -71,3 +71,57 @@ fn what_cannot_be_done_is_told_and_the_exit_code_says_so() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is no map \"none\""));
     server.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_asked_copied_and_exported_while_its_server_runs_and_when_it_does_not() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    let days = [-86_400.0, 0.0, 100.0].map(|s| fix("00000000000a", s, 5.0, 5.0));
+    app.deliver(&delivery("location", days.to_vec())).await;
+    let endpoint = json!({"name": "secretive", "url": "http://127.0.0.1:9/"});
+    app.call(reqwest::Method::POST, "/v1/callbacks", Some(endpoint)).await;
+    let dir = app.stop().await;
+    let path = |name: &str| dir.path().join(name);
+
+    let stopped = ["--store", "footfall.duckdb"];
+    let count = ["sql", "SELECT count(*) AS fixes FROM positions"];
+    let drawn = said(&footfall(dir.path(), &[&count[..], &stopped].concat()));
+    assert!(drawn.contains("│     3 │") && drawn.contains("1 row,"), "{drawn}");
+    let csv = said(&footfall(dir.path(), &["sql", "--format", "csv", "VALUES (1)", "--store", "footfall.duckdb"]));
+    assert_eq!(csv, "\u{feff}col0\n1\n");
+
+    let server = Server::start(dir.path());
+    let running = ["--url", server.base.as_str()];
+    let drawn = said(&footfall(dir.path(), &[&count[..], &running].concat()));
+    assert!(drawn.contains("│     3 │"), "{drawn}");
+    said(&footfall(dir.path(), &[&["snapshot", "copy.duckdb"][..], &running].concat()));
+    said(&footfall(dir.path(), &[&["snapshot", "--secrets", "backup.duckdb"][..], &running].concat()));
+    let again = footfall(dir.path(), &[&["snapshot", "copy.duckdb"][..], &running].concat());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"));
+    let exported = said(&footfall(dir.path(), &[&["export", "lake"][..], &running].concat()));
+    assert!(exported.starts_with("4 files written"), "{exported}");
+    let resumed = said(&footfall(dir.path(), &[&["export", "lake"][..], &running].concat()));
+    assert_eq!(resumed, "0 files written (0 B), 4 were there already\n");
+    server.stop();
+    let refused = footfall(dir.path(), &["sql", "DELETE FROM store.fixes", "--store", "footfall.duckdb"]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("only statements that read"));
+
+    // What came of it, asked of an independent reader.
+    let secrets = "SELECT count(*) FILTER (contains(secrets::VARCHAR, 'whsec_')), count(*) FILTER (is_enabled)
+                   FROM store.callbacks";
+    assert_eq!(ask(&path("copy.duckdb"), secrets), ["0 0"]);
+    assert_eq!(ask(&path("backup.duckdb"), secrets), ["1 1"]);
+    for file in ["copy.duckdb", "backup.duckdb"] {
+        assert_eq!(ask(&path(file), "SELECT count(*) FROM positions"), ["3"]);
+        let checked = said(&footfall(dir.path(), &["check", file]));
+        assert!(!checked.is_empty());
+    }
+    let lake = format!(
+        "SELECT site_id, day, count(*) FROM read_parquet('{}/positions/**/*.parquet', hive_partitioning = true)
+         GROUP BY ALL ORDER BY ALL",
+        path("lake").display()
+    );
+    assert_eq!(ask(&path("empty.duckdb"), &lake), [format!("{SITE} 2026-06-30 1"), format!("{SITE} 2026-07-01 2")]);
+    assert!(std::fs::read_dir(path("footfall.duckdb.scratch")).unwrap().next().is_none(), "nothing is left behind");
+}
