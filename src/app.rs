@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
 
 use crate::api::Api;
+use crate::api::feed::Feed;
 use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -61,8 +62,10 @@ impl App {
         );
         let stopping = watch::channel(false).0;
         let source_names = config.sources.keys().cloned().collect();
+        let feed = Feed::start(store.clone(), &pipeline, stopping.subscribe());
         let api = Api {
             store,
+            feed,
             pipeline: pipeline.clone(),
             rebuilds: rebuilds.clone(),
             callbacks: callbacks.clone(),

@@ -9,6 +9,7 @@ pub mod callbacks;
 pub mod dto;
 pub mod dwell;
 mod error;
+pub mod feed;
 pub mod files;
 pub mod health;
 pub mod imports;
@@ -45,6 +46,7 @@ use crate::rebuild::Rebuilds;
 use crate::store::{ReadConnection, Store, StoreError};
 use crate::telemetry::Metrics;
 pub use error::ApiError;
+use feed::Feed;
 
 /// A handler's answer.
 type Fallible<T> = Result<T, ApiError>;
@@ -59,6 +61,7 @@ pub struct Api {
     pub defaults: Defaults,
     pub clock: Clock,
     pub metrics: Metrics,
+    pub feed: Feed,
     /// Set once the server is asked to stop: streams end then.
     pub stopping: watch::Receiver<bool>,
     /// Only one file is made at a time.

@@ -355,6 +355,11 @@ pub struct DeliveryParams {
 pub struct StreamParams {
     /// Site id.
     pub site: Option<String>,
+    /// Map id.
+    pub map: Option<String>,
+    /// `occupancy`, `positions`, `alerts`, with commas between. By default occupancy and alerts.
+    #[param(example = "occupancy,positions")]
+    pub topics: Option<String>,
 }
 
 /// Rows on a page of a list that is read newest first: up to 1,000, by default 100.

@@ -129,6 +129,8 @@ struct Live {
     clocks: RwLock<BTreeMap<SiteKey, i64>>,
     /// Raised whenever there is something new in the outbox, or someone new to tell.
     outbox: watch::Sender<u64>,
+    /// Raised with every commit of events, or of what the clock closed.
+    commits: watch::Sender<u64>,
     alerts: broadcast::Sender<Arc<AlertEvent>>,
 }
 
@@ -194,6 +196,11 @@ impl Handle {
         self.live.outbox.subscribe()
     }
 
+    /// Changes with every commit of events, or of what the clock closed.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.live.commits.subscribe()
+    }
+
     /// What happens to alerts from now on, once it is committed.
     pub fn alert_events(&self) -> broadcast::Receiver<Arc<AlertEvent>> {
         self.live.alerts.subscribe()
@@ -222,6 +229,7 @@ pub fn start(
         is_ready: AtomicBool::default(),
         clocks: RwLock::default(),
         outbox: watch::channel(0).0,
+        commits: watch::channel(0).0,
         alerts: broadcast::channel(STREAM_EVENTS).0,
     });
     let pipeline = Pipeline {
@@ -412,6 +420,7 @@ impl Pipeline {
             Ok(events) => {
                 self.loaded.open_visits += opened;
                 self.publish();
+                self.live.commits.send_modify(|turn| *turn += 1);
                 self.tell(events);
                 true
             }

@@ -371,6 +371,43 @@ pub fn track(
     })
 }
 
+/// Where a client is, as far as the newest deliveries tell.
+#[derive(Clone, Debug)]
+pub struct NewestRow {
+    pub site_id: String,
+    pub map_id: String,
+    pub client_id: String,
+    pub client_kind: ClientKind,
+    pub client_name: Option<String>,
+    pub at_ms: i64,
+    pub x_m: f64,
+    pub y_m: f64,
+}
+
+/// The newest fix of each client among deliveries after one, up to `limit` clients.
+pub fn newest_since(conn: &Connection, after: i64, limit: i64) -> Result<Vec<NewestRow>, StoreError> {
+    let sql =
+        "SELECT s.site_id, m.map_id, k.client_id, k.kind, k.name, epoch_ms(f.event_at), f.x_mm / 1000, f.y_mm / 1000
+               FROM (FROM store.fixes WHERE delivery_key > $1
+                     QUALIFY row_number() OVER (PARTITION BY site_key, client_key ORDER BY event_at DESC) = 1
+                     LIMIT $2) f
+               JOIN store.sites s USING (site_key)
+               JOIN store.maps m ON m.map_key = f.map_key
+               JOIN store.clients k USING (client_key)";
+    ask(conn, sql, vec![Value::BigInt(after), Value::BigInt(limit)], |row| {
+        Ok(NewestRow {
+            site_id: row.get(0)?,
+            map_id: row.get(1)?,
+            client_id: row.get(2)?,
+            client_kind: client_kind(row.get(3)?),
+            client_name: row.get(4)?,
+            at_ms: row.get(5)?,
+            x_m: row.get(6)?,
+            y_m: row.get(7)?,
+        })
+    })
+}
+
 /// Whether a client of that id was ever met.
 pub fn is_known_client(conn: &Connection, client_id: &str) -> Result<bool, StoreError> {
     let sql = "SELECT count(*) FROM store.clients WHERE client_id = ?";

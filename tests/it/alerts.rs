@@ -335,8 +335,9 @@ async fn the_live_stream_begins_with_what_fires_and_ends_with_the_server() {
     app.upload_map().await;
     make_rule(&app, above(0)).await;
     fill(&app, 0..1, 0.0).await;
-    let mut stream = app.client.get(format!("{}/v1/stream?site={SITE}", app.base)).send().await.unwrap();
-    let mut elsewhere = app.client.get(format!("{}/v1/stream?site=elsewhere", app.base)).send().await.unwrap();
+    let mut stream = app.client.get(format!("{}/v1/stream?topics=alerts&site={SITE}", app.base)).send().await.unwrap();
+    let mut elsewhere =
+        app.client.get(format!("{}/v1/stream?topics=alerts&site=elsewhere", app.base)).send().await.unwrap();
     async fn next(stream: &mut reqwest::Response) -> String {
         String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap()
     }

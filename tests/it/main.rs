@@ -16,4 +16,5 @@ mod receiver;
 mod replay;
 mod restart;
 mod sql;
+mod stream;
 mod vendor_examples;

@@ -1,0 +1,163 @@
+//! What all live streams share: once a second, if anything was committed, what has changed since.
+//!
+//! It reads what was committed, and does so only while somebody listens: no stream holds ingest up, and a hundred of
+//! them cost no more questions than one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{broadcast, watch};
+use utoipa::ToSchema;
+
+use crate::model::time::rfc3339;
+use crate::pipeline::Handle;
+use crate::store::queries::{self, NewestRow, OccupancyRow, Scope};
+use crate::store::{ReadConnection, Store, StoreError, history};
+
+/// The shortest time between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Clients that are told of at a time; the others are, a second later, if they have moved on.
+const POSITIONS_MAX: i64 = 20_000;
+
+/// Looks that a slow reader may lag behind before it gets the whole state instead.
+const WAITING: usize = 16;
+
+/// Clients in one area now.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct LiveOccupancy {
+    pub site_id: Option<String>,
+    pub map_id: Option<String>,
+    pub area_id: String,
+    pub area_kind: &'static str,
+    pub name: Option<String>,
+    pub current: i64,
+    pub occupancy_limit: Option<i64>,
+}
+
+/// Where a client is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LivePosition {
+    pub site_id: String,
+    pub map_id: String,
+    pub client_id: String,
+    pub kind: &'static str,
+    pub name: Option<String>,
+    pub at: String,
+    pub x_m: f64,
+    pub y_m: f64,
+}
+
+/// What has changed.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub occupancy: Vec<LiveOccupancy>,
+    pub positions: Vec<LivePosition>,
+}
+
+/// The shared feed. Cheap to clone; its task ends with the pipeline.
+#[derive(Clone)]
+pub struct Feed {
+    changes: broadcast::Sender<Arc<Changes>>,
+}
+
+impl Feed {
+    pub fn start(store: Store, pipeline: &Handle, stopping: watch::Receiver<bool>) -> Feed {
+        let changes = broadcast::channel(WAITING).0;
+        tokio::spawn(run(store, pipeline.commits(), stopping, changes.clone()));
+        Feed { changes }
+    }
+
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Changes>> {
+        self.changes.subscribe()
+    }
+}
+
+/// What was told last.
+#[derive(Default)]
+struct Told {
+    /// The newest delivery whose positions were told; `None` while nobody listens.
+    delivery: Option<i64>,
+    current: HashMap<(&'static str, String), i64>,
+}
+
+async fn run(
+    store: Store,
+    mut commits: watch::Receiver<u64>,
+    mut stopping: watch::Receiver<bool>,
+    changes: broadcast::Sender<Arc<Changes>>,
+) {
+    let mut told = Told::default();
+    loop {
+        tokio::select! {
+            changed = commits.changed() => if changed.is_err() { return },
+            _ = stopping.changed() => return,
+        }
+        if changes.receiver_count() == 0 {
+            told = Told::default();
+        } else {
+            let store = store.clone();
+            let looking = tokio::task::spawn_blocking(move || {
+                let found = store.read(|conn| look(conn, &mut told));
+                (told, found)
+            });
+            let Ok((kept, found)) = looking.await else { return };
+            told = kept;
+            match found {
+                // Nobody may listen any more.
+                Ok(found) => _ = changes.send(Arc::new(found)),
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the live feed cannot be read; asked again"
+                    );
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn look(conn: &ReadConnection, told: &mut Told) -> Result<Changes, StoreError> {
+    let newest = history::newest_delivery(conn)?.0;
+    // Who begins to listen has been told where everybody is.
+    let after = told.delivery.unwrap_or(newest - 1);
+    let positions = queries::newest_since(conn, after, POSITIONS_MAX)?;
+    let occupancy = queries::occupancy(conn, &Scope::default())?.into_iter().map(occupancy);
+    let mut changed = Vec::new();
+    for area in occupancy {
+        let key = (area.area_kind, area.area_id.clone());
+        if told.current.insert(key, area.current) != Some(area.current) {
+            changed.push(area);
+        }
+    }
+    told.delivery = Some(newest);
+    Ok(Changes { occupancy: changed, positions: positions.into_iter().map(position).collect() })
+}
+
+pub fn occupancy(row: OccupancyRow) -> LiveOccupancy {
+    LiveOccupancy {
+        site_id: row.site_id,
+        map_id: row.map_id,
+        area_id: row.area_id,
+        area_kind: row.kind.name(),
+        name: row.name,
+        current: row.by_kind.iter().sum(),
+        occupancy_limit: row.occupancy_limit,
+    }
+}
+
+fn position(row: NewestRow) -> LivePosition {
+    LivePosition {
+        site_id: row.site_id,
+        map_id: row.map_id,
+        client_id: row.client_id,
+        kind: row.client_kind.name(),
+        name: row.client_name,
+        at: rfc3339(row.at_ms),
+        x_m: row.x_m,
+        y_m: row.y_m,
+    }
+}
