@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -13,7 +14,7 @@ use tower_http::compression::CompressionLayer;
 use crate::api::Api;
 use crate::api::feed::Feed;
 use crate::callbacks::Callbacks;
-use crate::clock::Clock;
+use crate::clock::{Clock, stopwatch};
 use crate::config::Config;
 use crate::pipeline::{self, Handle};
 use crate::rebuild::Rebuilds;
@@ -30,6 +31,7 @@ pub struct App {
     router: Router,
     pub pipeline: Handle,
     pub rebuilds: Rebuilds,
+    store: Store,
     callbacks: Callbacks,
     callback_task: tokio::task::JoinHandle<()>,
     /// Streams end once it says so: a server that stops waits for its answers to end.
@@ -64,7 +66,7 @@ impl App {
         let source_names = config.sources.keys().cloned().collect();
         let feed = Feed::start(store.clone(), &pipeline, stopping.subscribe());
         let api = Api {
-            store,
+            store: store.clone(),
             feed,
             pipeline: pipeline.clone(),
             rebuilds: rebuilds.clone(),
@@ -87,6 +89,7 @@ impl App {
             router,
             pipeline,
             rebuilds,
+            store,
             callbacks,
             callback_task,
             stopping,
@@ -106,6 +109,7 @@ impl App {
             router,
             pipeline,
             rebuilds,
+            store,
             callbacks,
             callback_task,
             stopping,
@@ -125,7 +129,25 @@ impl App {
         // All handles are gone with the router, the rebuilds and the callbacks, so the pipeline ends once its queue is empty.
         tokio::task::spawn_blocking(move || rebuild_thread.join().and_then(|()| pipeline_thread.join()))
             .await?
-            .map_err(|_| anyhow::anyhow!("the pipeline panicked"))
+            .map_err(|_| anyhow::anyhow!("the pipeline panicked"))?;
+        close(store).await;
+        Ok(())
+    }
+}
+
+/// How long questions that nobody waits for any more may keep the file open.
+const CLOSE_WAIT: Duration = Duration::from_secs(10);
+
+/// Waits until nobody else holds the file open. Opened again before, by this very process, it would be open twice, and
+/// the lock that keeps others out would not tell.
+async fn close(store: Store) {
+    let since = stopwatch();
+    while !store.is_last() {
+        if since.elapsed() > CLOSE_WAIT {
+            tracing::warn!("a question still holds the file open");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -116,7 +116,10 @@ async fn run(
                 }
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            _ = stopping.changed() => return,
+        }
     }
 }
 

@@ -131,6 +131,7 @@ impl Api {
             .route("/health/ready", get(health::ready))
             .route("/metrics", get(health::metrics))
             .route("/openapi.json", get(openapi::document))
+            .route("/docs", get(openapi::docs))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .with_state(self)

@@ -1,6 +1,8 @@
 //! `/openapi.json`: the document, generated from the handlers.
 
 use axum::Json;
+use axum::http::header;
+use axum::response::{Html, IntoResponse};
 use utoipa::OpenApi;
 
 use super::dto::DwellGroup;
@@ -32,7 +34,7 @@ use crate::receiver;
         callbacks::list, callbacks::post, callbacks::get, callbacks::put, callbacks::delete, callbacks::test,
         callbacks::redeliver_dead, callbacks::deliveries, callbacks::delivery, callbacks::redeliver,
         stream::stream, sql::ask, sql::schema, files::snapshot, files::export,
-        health::sources, health::live, health::ready, health::metrics,
+        health::sources, health::live, health::ready, health::metrics, docs,
     ),
     components(schemas(DwellGroup)),
     tags(
@@ -47,6 +49,15 @@ use crate::receiver;
     )
 )]
 pub struct Document;
+
+/// A page that shows the document; it loads nothing from elsewhere.
+#[utoipa::path(get, path = "/docs", tag = "server",
+    responses((status = 200, content_type = "text/html", body = String)))]
+pub async fn docs() -> impl IntoResponse {
+    let policy = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("docs.html")))
+}
 
 pub async fn document() -> Json<utoipa::openapi::OpenApi> {
     Json(Document::openapi())

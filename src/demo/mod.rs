@@ -122,7 +122,7 @@ fn announce(base: &str, store: &Path, tally: &Tally) {
     println!("  how long they stay curl '{base}/v1/dwell'");
     println!("  alerts             curl '{base}/v1/alerts'");
     println!("  alerts, live       curl -N '{base}/v1/stream'");
-    println!("  the API            {base}/openapi.json");
+    println!("  the API            {base}/docs");
     println!("  Prometheus         {base}/metrics");
     println!("  the file           {} (open it with DuckDB once the demo is stopped)", store.display());
 }

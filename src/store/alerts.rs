@@ -1,5 +1,7 @@
 //! Alert rules in their versions, what fired, and what is about to.
 
+use std::collections::BTreeMap;
+
 use duckdb::types::Value;
 use duckdb::{Connection, OptionalExt, Row, params};
 use serde::{Deserialize, Serialize};
@@ -191,20 +193,27 @@ pub struct Resolved {
 }
 
 pub fn resolve(conn: &Connection, resolved: &[Resolved]) -> Result<(), StoreError> {
-    let sql =
-        "UPDATE store.alerts SET resolved_at = epoch_ms(?::BIGINT)::TIMESTAMPTZ, resolved_clients = ?, resolution = ?
-               WHERE alert_key = ?";
-    for Resolved { alert, at, clients, why } in resolved {
-        conn.execute(sql, params![at.0, i64::from(*clients), *why as u8, alert.0])?;
+    let row = |one: &Resolved| format!("({}, {}, {}, {})", one.alert.0, one.at.0, one.clients, one.why as u8);
+    for values in lists(resolved, row) {
+        conn.execute_batch(&format!(
+            "UPDATE store.alerts a SET resolved_at = epoch_ms(v.at_ms::BIGINT)::TIMESTAMPTZ,
+                 resolved_clients = v.clients, resolution = v.why
+             FROM (VALUES {values}) v(alert_key, at_ms, clients, why) WHERE a.alert_key = v.alert_key"
+        ))?;
     }
     Ok(())
 }
 
 /// Notes when alerts were last due to be told.
 pub fn set_told(conn: &Connection, told: &[(AlertKey, EventTime)]) -> Result<(), StoreError> {
-    for (alert, at) in told {
-        let sql = "UPDATE store.alerts SET told_at = epoch_ms(?::BIGINT)::TIMESTAMPTZ WHERE alert_key = ?";
-        conn.execute(sql, params![at.0, alert.0])?;
+    // Of several times of one alert the last holds.
+    let newest: BTreeMap<AlertKey, EventTime> = told.iter().copied().collect();
+    let newest: Vec<_> = newest.into_iter().collect();
+    for values in lists(&newest, |(alert, at)| format!("({}, {})", alert.0, at.0)) {
+        conn.execute_batch(&format!(
+            "UPDATE store.alerts a SET told_at = epoch_ms(v.at_ms::BIGINT)::TIMESTAMPTZ
+             FROM (VALUES {values}) v(alert_key, at_ms) WHERE a.alert_key = v.alert_key"
+        ))?;
     }
     Ok(())
 }
@@ -214,14 +223,25 @@ pub fn set_pending(
     conn: &Connection,
     pending: &[((SiteKey, AlarmId), Option<row::PendingAlarm>)],
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM store.pending_alarms WHERE rule_key = ? AND site_key = ?
-               AND map_key IS NOT DISTINCT FROM ? AND area_key IS NOT DISTINCT FROM ?";
-    for ((site, id), _) in pending {
+    let key = |key: Option<i32>| key.map_or("NULL::INTEGER".to_owned(), |key| key.to_string());
+    let row = |((site, id), _): &((SiteKey, AlarmId), Option<row::PendingAlarm>)| {
         let subject = Columns::of(id.subject);
-        conn.execute(sql, params![id.rule.0, site.0, subject.map, subject.area])?;
+        format!("({}, {}, {}, {})", id.rule.0, site.0, key(subject.map), key(subject.area))
+    };
+    for values in lists(pending, row) {
+        conn.execute_batch(&format!(
+            "DELETE FROM store.pending_alarms p USING (VALUES {values}) v(rule_key, site_key, map_key, area_key)
+             WHERE p.rule_key = v.rule_key AND p.site_key = v.site_key AND p.map_key IS NOT DISTINCT FROM v.map_key
+                 AND p.area_key IS NOT DISTINCT FROM v.area_key"
+        ))?;
     }
     let rows: Vec<_> = pending.iter().filter_map(|(_, row)| row.clone()).collect();
     append(conn, &rows)
+}
+
+/// Rows of numbers of our own as lists for VALUES, a thousand each: one statement costs as much as a row.
+fn lists<T>(rows: &[T], write: impl Fn(&T) -> String) -> impl Iterator<Item = String> {
+    rows.chunks(1000).map(move |rows| rows.iter().map(&write).collect::<Vec<_>>().join(","))
 }
 
 /// A subject, as columns.

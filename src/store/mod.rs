@@ -100,6 +100,11 @@ impl Store {
         &self.inner.path
     }
 
+    /// Whether this is the last that holds the file open. Whoever has a connection longer than a question has a clone, too.
+    pub fn is_last(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1
+    }
+
     /// A connection of its own, for the writer.
     pub fn connection(&self) -> Result<Connection, StoreError> {
         Ok(self.inner.root.lock().expect("no one panics with the root connection").try_clone()?)

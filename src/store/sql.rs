@@ -65,6 +65,8 @@ pub struct Answer {
 /// A connection for one question. The handle gives it up from elsewhere.
 pub struct Asking {
     conn: Connection,
+    /// The file is not closed before the question is over.
+    _store: Store,
     pub handle: Arc<Interrupt>,
 }
 
@@ -81,7 +83,7 @@ impl Asking {
     pub fn new(store: &Store) -> Result<Asking, StoreError> {
         let conn = store.connection()?;
         let handle = Arc::new(Interrupt(conn.interrupt_handle()));
-        Ok(Asking { conn, handle })
+        Ok(Asking { conn, _store: store.clone(), handle })
     }
 
     /// Asks. Blocks; memory for the rows.
