@@ -16,7 +16,7 @@ use crate::receiver;
 #[openapi(
     info(
         title = "Footfall",
-        description = "Occupancy and dwell time from the location webhooks of a Juniper Mist network. Times are RFC 3339 UTC; \
+        description = "Occupancy, dwell time and alerts from the location webhooks of a Juniper Mist network. Times are RFC 3339 UTC; \
                        lengths are metres from the top left of the map, x right, y down. Errors are problem details (RFC 9457)."
     ),
     paths(
