@@ -17,6 +17,7 @@ pub mod row;
 pub mod sql;
 pub mod writer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -34,6 +35,8 @@ pub enum StoreError {
         #[source]
         source: duckdb::Error,
     },
+    #[error("{path} is open in this process already")]
+    OpenAlready { path: PathBuf },
     #[error(
         "the file was written by a newer version of Footfall (it has migration {migration}): \
          start that version, or restore a snapshot made by this one"
@@ -82,6 +85,34 @@ struct Inner {
     scratch: PathBuf,
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
+    /// Last, so that the file is closed before it may be opened again.
+    _turn: Turn,
+}
+
+/// Files that this process has open. The system's lock keeps other processes out, and this one not: open twice, a file
+/// would be written by two that do not know of each other.
+static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// The right to open a file, until it is dropped.
+struct Turn(PathBuf);
+
+impl Turn {
+    fn take(path: &Path) -> Result<Turn, StoreError> {
+        // The file may not be there yet, its folder is.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let whole = folder.join(path.file_name().unwrap_or_default());
+        match OPEN.lock().expect("no one panics with the list").insert(whole.clone()) {
+            true => Ok(Turn(whole)),
+            false => Err(StoreError::OpenAlready { path: path.to_owned() }),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        OPEN.lock().expect("no one panics with the list").remove(&self.0);
+    }
 }
 
 /// Connections kept for the next reader; more may be in use at once.
@@ -90,9 +121,11 @@ const IDLE_MAX: usize = 8;
 impl Store {
     /// Opens or creates the file and applies what migrations it lacks.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+        let turn = Turn::take(&options.path)?;
         let (mut root, scratch) = connect(options)?;
         migrate::migrate(&mut root)?;
-        let inner = Inner { path: options.path.clone(), scratch, root: Mutex::new(root), idle: Mutex::default() };
+        let inner =
+            Inner { path: options.path.clone(), scratch, root: Mutex::new(root), idle: Mutex::default(), _turn: turn };
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -154,4 +187,23 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf), StoreError> 
     ))
     .map_err(failed)?;
     Ok((conn, scratch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_open_once() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let options = |name: &str| StoreOptions { path: dir.path().join(name), memory_limit: None, threads: None };
+        let first = Store::open(&options("a.duckdb")).unwrap();
+        let clone = first.clone();
+        assert!(matches!(Store::open(&options("a.duckdb")), Err(StoreError::OpenAlready { .. })));
+        drop(first);
+        assert!(!clone.path().as_os_str().is_empty() && clone.is_last());
+        assert!(matches!(Store::open(&options("a.duckdb")), Err(StoreError::OpenAlready { .. })));
+        drop(clone);
+        Store::open(&options("a.duckdb")).unwrap();
+    }
 }
