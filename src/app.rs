@@ -17,6 +17,7 @@ use crate::callbacks::Callbacks;
 use crate::clock::{Clock, stopwatch};
 use crate::config::Config;
 use crate::pipeline::{self, Handle};
+use crate::postgres::Postgres;
 use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
 use crate::store::Store;
@@ -29,6 +30,7 @@ const SQL_TURNS: usize = 4;
 pub struct App {
     listener: TcpListener,
     router: Router,
+    postgres: Option<Postgres>,
     pub pipeline: Handle,
     pub rebuilds: Rebuilds,
     store: Store,
@@ -65,6 +67,13 @@ impl App {
         let stopping = watch::channel(false).0;
         let source_names = config.sources.keys().cloned().collect();
         let feed = Feed::start(store.clone(), &pipeline, stopping.subscribe());
+        let sql_turns = Arc::new(Semaphore::new(SQL_TURNS));
+        let postgres = match config.postgres_options() {
+            Some(options) => Some(
+                Postgres::bind(&options, store.clone(), sql_turns.clone()).await.context("serve PostgreSQL clients")?,
+            ),
+            None => None,
+        };
         let api = Api {
             store: store.clone(),
             feed,
@@ -77,7 +86,7 @@ impl App {
             stopping: stopping.subscribe(),
             import_turn: Arc::new(Semaphore::new(1)),
             file_turn: Arc::new(Semaphore::new(1)),
-            sql_turns: Arc::new(Semaphore::new(SQL_TURNS)),
+            sql_turns,
             source_names,
         };
         // Answers to senders are too short to compress.
@@ -87,6 +96,7 @@ impl App {
         Ok(App {
             listener,
             router,
+            postgres,
             pipeline,
             rebuilds,
             store,
@@ -102,11 +112,17 @@ impl App {
         Ok(self.listener.local_addr()?)
     }
 
+    /// Where PostgreSQL clients connect, if they may.
+    pub fn postgres_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        Ok(self.postgres.as_ref().map(Postgres::address).transpose()?)
+    }
+
     /// Answers until `stop` is done, then finishes what was asked before and commits what was taken.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let App {
             listener,
             router,
+            postgres,
             pipeline,
             rebuilds,
             store,
@@ -117,11 +133,15 @@ impl App {
             rebuild_thread,
         } = self;
         drop(pipeline);
+        let postgres_task = postgres.map(|postgres| tokio::spawn(postgres.serve(stopping.subscribe())));
         let stop = async move {
             stop.await;
             stopping.send_replace(true);
         };
         axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serve")?;
+        if let Some(task) = postgres_task {
+            task.await?;
+        }
         rebuilds.stop();
         callbacks.stop();
         drop((rebuilds, callbacks));

@@ -16,6 +16,7 @@ use crate::callbacks;
 use crate::engine::DedupeWindow;
 use crate::model::settings::PresenceRules;
 use crate::pipeline::{Defaults, Limits};
+use crate::postgres;
 use crate::receiver::signature::{Demand, Secret};
 use crate::store::StoreOptions;
 
@@ -27,6 +28,7 @@ pub struct Config {
     pub receiver: Receiver,
     pub presence: Presence,
     pub callbacks: Callbacks,
+    pub postgres: Postgres,
     /// By name: `default` is the one behind `/v1/webhooks/mist`, others behind `/v1/webhooks/mist/{name}`.
     pub sources: BTreeMap<String, Source>,
 }
@@ -94,6 +96,48 @@ pub struct Callbacks {
     pub retry_max_s: f64,
     /// How long a callback is tried before it is given up.
     pub give_up_h: f64,
+}
+
+/// How PostgreSQL clients are served: psql, Grafana, BI tools.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Postgres {
+    /// Address and port to listen on, such as "127.0.0.1:5433"; nobody is served when absent.
+    pub listen: Option<SocketAddr>,
+    /// Passwords by user. Without any, whoever reaches the address may ask.
+    pub users: BTreeMap<String, String>,
+    /// PEM file of the server's certificate and those that vouch for it; TLS is spoken when it is there.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of the certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// Refuse who does not speak TLS.
+    pub require_tls: bool,
+    pub connections_max: usize,
+    /// From a statement's start until its last row is taken.
+    pub statement_timeout_s: f64,
+    /// Rows that one statement may give.
+    pub rows_max: usize,
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Postgres {{ listen: {:?}, users: {:?} }}", self.listen, self.users.keys())
+    }
+}
+
+impl Default for Postgres {
+    fn default() -> Postgres {
+        Postgres {
+            listen: None,
+            users: BTreeMap::new(),
+            tls_certificate: None,
+            tls_key: None,
+            require_tls: false,
+            connections_max: 50,
+            statement_timeout_s: 60.0,
+            rows_max: 1_000_000,
+        }
+    }
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -231,6 +275,7 @@ impl Config {
         if !(*give_up_h > 0.0 && *give_up_h <= 1000.0) {
             return wrong("callbacks.give_up_h", "must lie between 0 and 1000 hours");
         }
+        self.check_postgres()?;
         for (name, source) in &self.sources {
             let key = format!("sources.{name}");
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -247,6 +292,49 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_postgres(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, problem: &str| Err(ConfigError::Wrong { key: key.into(), problem: problem.into() });
+        let Postgres { listen, users, tls_certificate, tls_key, require_tls, .. } = &self.postgres;
+        let is_reachable = listen.is_some_and(|listen| !listen.ip().is_loopback());
+        if is_reachable && users.is_empty() && !self.server.allow_open_access {
+            return wrong(
+                "postgres.listen",
+                "is reachable from other machines, and anyone there could read everything: name users with passwords \
+                 under [postgres.users], or set server.allow_open_access = true",
+            );
+        }
+        if users.iter().any(|(name, password)| name.is_empty() || password.is_empty()) {
+            return wrong("postgres.users", "a name or a password is empty");
+        }
+        if tls_certificate.is_some() != tls_key.is_some() {
+            return wrong("postgres", "tls_certificate and tls_key belong together: give both, or none");
+        }
+        if *require_tls && tls_key.is_none() {
+            return wrong("postgres.require_tls", "nobody could connect: give tls_certificate and tls_key");
+        }
+        if !(1..=10_000).contains(&self.postgres.connections_max) || self.postgres.rows_max == 0 {
+            return wrong("postgres", "connections_max must lie between 1 and 10000, and rows_max be at least 1");
+        }
+        if !(0.001..=86_400.0).contains(&self.postgres.statement_timeout_s) {
+            return wrong("postgres.statement_timeout_s", "must lie between 0.001 and 86400 seconds");
+        }
+        Ok(())
+    }
+
+    /// How PostgreSQL clients are served, if they are.
+    pub fn postgres_options(&self) -> Option<postgres::Options> {
+        let Postgres { listen, users, tls_certificate, tls_key, .. } = self.postgres.clone();
+        Some(postgres::Options {
+            listen: listen?,
+            users,
+            tls: tls_certificate.zip(tls_key),
+            is_tls_required: self.postgres.require_tls,
+            connections_max: self.postgres.connections_max,
+            statement_timeout: Duration::from_secs_f64(self.postgres.statement_timeout_s),
+            rows_max: self.postgres.rows_max,
+        })
     }
 
     pub fn store_options(&self) -> StoreOptions {

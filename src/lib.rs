@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! webhook ──> receiver ──> model events ──> pipeline ──┬──> engine (pure)
-//!             (HTTP in)    (plain types)    (one thread)└──> store ──┬───> query API
+//!             (HTTP in)    (plain types)    (one thread)└──> store ──┬───> query API, SQL (HTTP, PostgreSQL wire)
 //!                                                                    └───> callbacks (HTTP out)
 //! ```
 //!
@@ -15,7 +15,7 @@
 //! - Positions are millimetres and instants milliseconds from the receiver on; what the engine saw is what is stored.
 //!
 //! Read in this order: [`model`], [`engine`], [`receiver`], [`pipeline`], [`store`], [`callbacks`],
-//! [`rebuild`], [`api`], [`app`].
+//! [`rebuild`], [`api`], [`postgres`], [`app`].
 
 pub mod model;
 
@@ -29,6 +29,7 @@ pub mod rebuild;
 pub mod store;
 
 pub mod api;
+pub mod postgres;
 pub mod problem;
 
 pub mod app;

@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod audit;
+pub mod catalogue;
 pub mod files;
 pub mod history;
 mod migrate;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use duckdb::arrow::datatypes::SchemaRef;
 use duckdb::arrow::record_batch::RecordBatch;
-use duckdb::types::Value;
+use duckdb::types::{TimeUnit, Value};
 use duckdb::{Connection, InterruptHandle, ToSql, params_from_iter};
 
 use super::{Store, StoreError};
@@ -38,6 +38,9 @@ pub enum Parameter {
     Flag(bool),
     Integer(i64),
     Number(f64),
+    /// An instant, Unix microseconds.
+    Time(i64),
+    /// Stands for whatever is wanted where it stands, as a quoted literal does.
     Text(String),
 }
 
@@ -48,6 +51,7 @@ impl Parameter {
             Parameter::Flag(flag) => Value::Boolean(flag),
             Parameter::Integer(integer) => Value::BigInt(integer),
             Parameter::Number(number) => Value::Double(number),
+            Parameter::Time(micros) => Value::Timestamp(TimeUnit::Microsecond, micros),
             Parameter::Text(text) => Value::Text(text),
         }
     }
@@ -62,11 +66,21 @@ pub struct Answer {
     pub is_truncated: bool,
 }
 
+/// What may be asked from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    /// The views that people are given, and what describes them.
+    Views,
+    /// All of a database that holds nothing but descriptions.
+    Catalogue,
+}
+
 /// A connection for one question. The handle gives it up from elsewhere.
 pub struct Asking {
     conn: Connection,
+    open: Open,
     /// The file is not closed before the question is over.
-    _store: Store,
+    _store: Option<Store>,
     pub handle: Arc<Interrupt>,
 }
 
@@ -79,27 +93,78 @@ impl Interrupt {
     }
 }
 
+/// A piece of an answer: first the columns, then rows.
+pub enum Piece {
+    Schema(SchemaRef),
+    Rows(RecordBatch),
+}
+
 impl Asking {
     pub fn new(store: &Store) -> Result<Asking, StoreError> {
-        let conn = store.connection()?;
+        Ok(Asking::on(store.connection()?, Open::Views, Some(store.clone())))
+    }
+
+    pub(super) fn on(conn: Connection, open: Open, store: Option<Store>) -> Asking {
         let handle = Arc::new(Interrupt(conn.interrupt_handle()));
-        Ok(Asking { conn, _store: store.clone(), handle })
+        Asking { conn, open, _store: store, handle }
     }
 
     /// Asks. Blocks; memory for the rows.
     pub fn ask(self, sql: &str, params: Vec<Parameter>, rows_max: usize) -> Result<Answer, SqlError> {
+        let (mut schema, mut batches) = (None, Vec::new());
+        let is_truncated = self.stream(sql, params, rows_max, |piece| {
+            match piece {
+                Piece::Schema(columns) => schema = Some(columns),
+                Piece::Rows(batch) => batches.push(batch),
+            }
+            true
+        })?;
+        let schema = schema.ok_or(SqlError::Interrupted)?;
+        Ok(Answer { schema, batches, is_truncated })
+    }
+
+    /// Asks, and hands the answer on piece by piece, until `take` wants no more. Tells whether there were more rows
+    /// than `rows_max`. Blocks; memory for a piece, and for what DuckDB must see whole.
+    pub fn stream(
+        self,
+        sql: &str,
+        params: Vec<Parameter>,
+        rows_max: usize,
+        take: impl FnMut(Piece) -> bool,
+    ) -> Result<bool, SqlError> {
         let inner = sql.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
         // What is checked is what is run, word for word.
         let sql = format!("SELECT * FROM (\n{inner}\n) LIMIT {}", rows_max + 1);
-        check(&self.conn, inner, &sql)?;
+        check(&self.conn, self.open, inner, &sql)?;
         self.conn.execute_batch("BEGIN TRANSACTION READ ONLY")?;
-        let answer = self.run(&sql, params, rows_max);
+        let answer = self.run(&sql, params, rows_max, take);
         // Nothing was written; one that failed may have ended already.
         let _ = self.conn.execute_batch("ROLLBACK");
         answer
     }
 
-    fn run(&self, sql: &str, params: Vec<Parameter>, rows_max: usize) -> Result<Answer, SqlError> {
+    /// The columns that an answer will have, and how many parameters the statement has; those that are not given are
+    /// taken for null. Nothing is asked. Blocks.
+    pub fn describe(self, sql: &str, params: &[Parameter]) -> Result<(SchemaRef, usize), SqlError> {
+        let inner = sql.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
+        let sql = format!("SELECT * FROM (\n{inner}\n) LIMIT 0");
+        check(&self.conn, self.open, inner, &sql)?;
+        let mut statement = self.conn.prepare(&sql).map_err(refused)?;
+        let count = statement.parameter_count();
+        let given = params.iter().cloned().map(Parameter::value);
+        let values: Vec<Value> = given.chain(std::iter::repeat(Value::Null)).take(count).collect();
+        let params = params_from_iter(values.iter().map(|value| value as &dyn ToSql));
+        let schema = statement.query_arrow(params).map_err(refused)?.get_schema();
+        Ok((schema, count))
+    }
+
+    fn run(
+        &self,
+        sql: &str,
+        params: Vec<Parameter>,
+        rows_max: usize,
+        mut take: impl FnMut(Piece) -> bool,
+    ) -> Result<bool, SqlError> {
         let mut statement = self.conn.prepare(sql).map_err(refused)?;
         let values: Vec<Value> = params.into_iter().map(Parameter::value).collect();
         if statement.parameter_count() != values.len() {
@@ -107,20 +172,20 @@ impl Asking {
             return Err(SqlError::Refused(format!("the statement has {wanted} parameters, and {given} were given")));
         }
         let params = params_from_iter(values.iter().map(|value| value as &dyn ToSql));
-        let arrow = statement.query_arrow(params).map_err(refused)?;
-        let schema = arrow.get_schema();
-        let mut batches = Vec::new();
-        let (mut left, mut is_truncated) = (rows_max, false);
-        for batch in arrow {
-            is_truncated = batch.num_rows() > left;
-            let batch = batch.slice(0, batch.num_rows().min(left));
-            left -= batch.num_rows();
-            batches.push(batch);
-            if is_truncated {
-                break;
+        let schema = statement.stream_arrow(params).map_err(refused)?.get_schema();
+        let (mut left, mut is_wanted) = (rows_max, take(Piece::Schema(schema)));
+        while is_wanted {
+            // Not the iterator, which panics where this tells of an error.
+            let Some(rows) = statement.step().map_err(refused)? else { break };
+            let batch = RecordBatch::from(&rows);
+            if batch.num_rows() > left {
+                take(Piece::Rows(batch.slice(0, left)));
+                return Ok(true);
             }
+            left -= batch.num_rows();
+            is_wanted = take(Piece::Rows(batch));
         }
-        Ok(Answer { schema, batches, is_truncated })
+        Ok(false)
     }
 }
 
@@ -157,7 +222,7 @@ const TABLE_REFERENCES: [&str; 8] =
     ["EMPTY", "BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "PIVOT", "SHOW_REF"];
 
 /// Whether the text is one statement that may be asked.
-fn check(conn: &Connection, inner: &str, whole: &str) -> Result<(), SqlError> {
+fn check(conn: &Connection, open: Open, inner: &str, whole: &str) -> Result<(), SqlError> {
     let refuse = |why: String| Err(SqlError::Refused(why));
     // First the text as it was given: what is wrong there is told in its own terms.
     for sql in [inner, whole] {
@@ -173,19 +238,19 @@ fn check(conn: &Connection, inner: &str, whole: &str) -> Result<(), SqlError> {
         }
         match parsed["statements"].as_array().map_or(0, Vec::len) {
             0 => return refuse("there is no statement".into()),
-            1 => check_node(&parsed["statements"])?,
+            1 => check_node(&parsed["statements"], open)?,
             _ => return refuse("give one statement at a time".into()),
         }
     }
     Ok(())
 }
 
-fn check_node(node: &serde_json::Value) -> Result<(), SqlError> {
+fn check_node(node: &serde_json::Value, open: Open) -> Result<(), SqlError> {
     use serde_json::Value;
     match node {
-        Value::Array(nodes) => nodes.iter().try_for_each(check_node),
+        Value::Array(nodes) => nodes.iter().try_for_each(|node| check_node(node, open)),
         Value::Object(members) => {
-            check_object(members)?;
+            check_object(members, open)?;
             members.iter().try_for_each(|(name, member)| {
                 let is_reference =
                     name == "from_table" || matches!(name.as_str(), "left" | "right") && member.get("class").is_none();
@@ -194,19 +259,19 @@ fn check_node(node: &serde_json::Value) -> Result<(), SqlError> {
                 if is_reference && !is_node && !kind.is_some_and(|kind| TABLE_REFERENCES.contains(&kind)) {
                     return Err(SqlError::Refused(format!("{} may not be asked from", kind.unwrap_or("this"))));
                 }
-                check_node(member)
+                check_node(member, open)
             })
         }
         _ => Ok(()),
     }
 }
 
-fn check_object(object: &serde_json::Map<String, serde_json::Value>) -> Result<(), SqlError> {
+fn check_object(object: &serde_json::Map<String, serde_json::Value>, open: Open) -> Result<(), SqlError> {
     let text = |name: &str| object.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_lowercase();
     let refuse = |why: String| Err(SqlError::Refused(why));
     let kind = text("type");
     match kind.as_str() {
-        "base_table" => {
+        "base_table" if open == Open::Views => {
             let (catalog, schema, table) = (text("catalog_name"), text("schema_name"), text("table_name"));
             let is_open = matches!(schema.as_str(), "" | "main" | "information_schema");
             if !catalog.is_empty() || !is_open || BANNED_TABLES.contains(&table.as_str()) {
@@ -223,14 +288,16 @@ fn check_object(object: &serde_json::Map<String, serde_json::Value>) -> Result<(
         "table_function" => {
             let function = &object["function"];
             let name = function["function_name"].as_str().unwrap_or_default().to_lowercase();
-            if !TABLE_FUNCTIONS.contains(&name.as_str()) {
+            let is_described = open == Open::Catalogue && name.starts_with("pg_");
+            if !TABLE_FUNCTIONS.contains(&name.as_str()) && !is_described {
                 return refuse(format!("{name}() may not be asked from"));
             }
         }
         _ => {}
     }
     let function = text("function_name");
-    if BANNED_FUNCTIONS.contains(&function.as_str()) {
+    let is_harmless = open == Open::Catalogue && function == "current_setting";
+    if BANNED_FUNCTIONS.contains(&function.as_str()) && !is_harmless {
         return refuse(format!("{function}() may not be used"));
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A part, what of ours it may import, and what of others' it may not.
-const RULES: [(&str, &[&str], &[&str]); 8] = [
+const RULES: [(&str, &[&str], &[&str]); 9] = [
     ("model", &["model"], &["tokio", "axum", "duckdb", "serde"]),
     ("engine", &["model", "engine"], &["tokio", "axum", "duckdb", "serde", "rand", "chrono"]),
     ("floorplan", &["model", "floorplan"], &["tokio", "axum", "duckdb"]),
@@ -13,6 +13,7 @@ const RULES: [(&str, &[&str], &[&str]); 8] = [
     ("rebuild", &["model", "engine", "store", "pipeline", "rebuild", "clock"], &["axum", "duckdb"]),
     // The vendor's signature is the receiver's to know.
     ("callbacks", &["model", "store", "pipeline", "receiver", "callbacks", "clock", "telemetry"], &["axum", "duckdb"]),
+    ("postgres", &["store", "postgres"], &["axum", "duckdb"]),
     ("receiver", &["model", "pipeline", "receiver", "clock", "telemetry", "problem"], &["duckdb"]),
 ];
 
