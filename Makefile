@@ -2,7 +2,7 @@
 
 LIB_DIR := .libduckdb
 
-.PHONY: help demo test lint bench libduckdb tools
+.PHONY: help demo test lint bench libduckdb clients tools
 
 help:
 	@echo "make demo       build, and run a sample clinic with a simulated crowd on http://127.0.0.1:8080"
@@ -14,7 +14,7 @@ help:
 demo: libduckdb
 	cargo run --release --locked -- demo $(DEMO_ARGS)
 
-test: libduckdb
+test: libduckdb clients
 	cargo test --locked
 
 lint: libduckdb
@@ -26,6 +26,10 @@ bench: libduckdb
 
 libduckdb: tools
 	@scripts/fetch-libduckdb.sh $(LIB_DIR)
+
+# PostgreSQL clients that the tests run against the server.
+clients: tools
+	@scripts/fetch-clients.sh
 
 # Says what is missing, all of it, and how to get it.
 tools:

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, NoopHandler, PgWireConnectionState};
-use pgwire::messages::PgWireFrontendMessage;
+use pgwire::error::{ErrorInfo, PgWireError};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::TlsAcceptor;
 use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec, negotiate_tls, process_error, process_message};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -156,7 +157,7 @@ async fn converse(stream: TcpStream, tls: Option<TlsAcceptor>, session: Arc<Sess
         let message = match message {
             Ok(message) => message,
             // Where the next message begins is not known any more.
-            Err(error) => return process_error(&mut socket, error, false).await,
+            Err(error) => return hang_up(&mut socket, error).await,
         };
         if matches!(message, PgWireFrontendMessage::Terminate(_)) {
             return Ok(());
@@ -170,6 +171,10 @@ async fn converse(stream: TcpStream, tls: Option<TlsAcceptor>, session: Arc<Sess
             () = gone(&watcher), if !is_stranger => return Ok(()),
         };
         if let Err(error) = done {
+            // The library would let anybody go on as if they had logged in.
+            if is_stranger {
+                return hang_up(&mut socket, error).await;
+            }
             let is_fatal = error.is_fatal();
             process_error(&mut socket, error, is_extended).await?;
             if is_fatal {
@@ -180,6 +185,14 @@ async fn converse(stream: TcpStream, tls: Option<TlsAcceptor>, session: Arc<Sess
             return Ok(());
         }
     }
+}
+
+/// Says why, and no more.
+async fn hang_up<S>(socket: &mut Framed<Metered, PgWireMessageServerCodec<S>>, error: PgWireError) -> io::Result<()> {
+    let mut info = ErrorInfo::from(error);
+    info.severity = "FATAL".into();
+    socket.send(PgWireBackendMessage::ErrorResponse(info.into())).await?;
+    socket.close().await
 }
 
 /// The same connection once more, to watch it while the first waits for an answer.

@@ -64,9 +64,11 @@ impl Catalogue {
         // Not looked up in a table: functions after FROM take no subqueries.
         let cases: Vec<String> =
             settings.iter().map(|(name, setting)| format!("WHEN '{name}' THEN '{setting}'")).collect();
-        let cases = format!("CASE lower(a) {} END", cases.join(" "));
+        let cases = cases.join(" ");
         conn.execute_batch(&format!(
-            "CREATE MACRO current_setting(a) AS {cases}, (a, b) AS {cases};
+            "CREATE MACRO current_setting(a) AS
+                 CASE lower(a) {cases} ELSE error('unrecognized configuration parameter') END,
+                 (a, b) AS CASE lower(a) {cases} END;
              CREATE MACRO version() AS current_setting('version');"
         ))?;
         for (name, setting) in settings {

@@ -271,9 +271,9 @@ fn check_object(object: &serde_json::Map<String, serde_json::Value>, open: Open)
     let refuse = |why: String| Err(SqlError::Refused(why));
     let kind = text("type");
     match kind.as_str() {
-        "base_table" if open == Open::Views => {
+        "base_table" => {
             let (catalog, schema, table) = (text("catalog_name"), text("schema_name"), text("table_name"));
-            let is_open = matches!(schema.as_str(), "" | "main" | "information_schema");
+            let is_open = open == Open::Catalogue || matches!(schema.as_str(), "" | "main" | "information_schema");
             if !catalog.is_empty() || !is_open || BANNED_TABLES.contains(&table.as_str()) {
                 let name = if schema.is_empty() { table } else { format!("{schema}.{table}") };
                 return refuse(format!("{name} may not be asked from: the views of /v1/sql/schema may"));

@@ -11,6 +11,8 @@ mod insights;
 mod maps;
 mod metrics;
 mod openapi;
+mod postgres;
+mod postgres_clients;
 mod rebuild;
 mod receiver;
 mod replay;

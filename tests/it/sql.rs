@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::harness::attempts::attempts;
 use crate::harness::{LOBBY, MAP, TestApp, delivery, fix};
 
 async fn ask(app: &TestApp, body: Value) -> (StatusCode, Value) {
@@ -86,104 +87,7 @@ async fn nothing_but_reading_what_is_open_is_done() {
     let (outside, file) = (app.dir.path().join("out.csv"), file.display().to_string());
     std::fs::write(&outside, "a\n1\n").unwrap();
     let outside = outside.display().to_string();
-    let attempts = [
-        // Files in.
-        format!("SELECT * FROM read_csv('{outside}')"),
-        format!("SELECT * FROM '{outside}'"),
-        format!("FROM \"{outside}\""),
-        format!("SELECT * FROM read_text('{outside}')"),
-        format!("SELECT * FROM read_blob('{file}')"),
-        "SELECT * FROM glob('/*')".into(),
-        "SELECT * FROM read_parquet('https://example.org/x.parquet')".into(),
-        "SELECT * FROM read_json_auto('/etc/passwd')".into(),
-        "SELECT * FROM sniff_csv('/etc/passwd')".into(),
-        "SELECT * FROM parquet_metadata('x.parquet')".into(),
-        // Files out.
-        format!("COPY positions TO '{outside}'"),
-        format!("COPY (SELECT 1) TO '{outside}' (FORMAT csv)"),
-        "EXPORT DATABASE '/tmp/x'".into(),
-        "IMPORT DATABASE '/tmp/x'".into(),
-        // Other databases and code.
-        format!("ATTACH '{file}' AS other"),
-        "ATTACH ':memory:' AS other".into(),
-        "DETACH footfall".into(),
-        "USE store".into(),
-        "INSTALL httpfs".into(),
-        "LOAD httpfs".into(),
-        "LOAD '/tmp/evil.duckdb_extension'".into(),
-        // Settings.
-        "SET enable_external_access = true".into(),
-        "SET GLOBAL memory_limit = '1TB'".into(),
-        "RESET lock_configuration".into(),
-        "PRAGMA database_list".into(),
-        "PRAGMA enable_profiling".into(),
-        "SELECT current_setting('temp_directory')".into(),
-        "FROM duckdb_settings()".into(),
-        "FROM duckdb_secrets()".into(),
-        "FROM duckdb_databases".into(),
-        "FROM pragma_database_list".into(),
-        "SELECT getenv('HOME')".into(),
-        "CREATE SECRET s (TYPE s3)".into(),
-        // Writing.
-        "INSERT INTO store.sites VALUES (1)".into(),
-        "UPDATE store.clients SET name = 'x'".into(),
-        "DELETE FROM store.fixes".into(),
-        "DROP VIEW visits".into(),
-        "CREATE TABLE x AS SELECT 1".into(),
-        "CREATE TEMP TABLE x AS SELECT 1".into(),
-        "CREATE MACRO f() AS 1".into(),
-        "TRUNCATE store.fixes".into(),
-        "ALTER TABLE store.fixes DROP COLUMN x_mm".into(),
-        "VACUUM".into(),
-        "CHECKPOINT".into(),
-        "FROM checkpoint()".into(),
-        "FROM force_checkpoint()".into(),
-        "CALL checkpoint()".into(),
-        // Several statements, and the transaction.
-        "SELECT 1; SELECT 2".into(),
-        "SELECT 1; DELETE FROM store.fixes".into(),
-        "COMMIT; DELETE FROM store.fixes".into(),
-        "COMMIT".into(),
-        "ROLLBACK".into(),
-        "BEGIN".into(),
-        "SELECT 1) LIMIT 1; DELETE FROM store.fixes; SELECT * FROM (SELECT 1".into(),
-        "SELECT 1) LIMIT 1; COMMIT; --".into(),
-        "SELECT 1) UNION ALL (SELECT secrets FROM store.callbacks".into(),
-        "PREPARE p AS DELETE FROM store.fixes".into(),
-        "EXECUTE p".into(),
-        "DEALLOCATE p".into(),
-        "EXPLAIN ANALYZE DELETE FROM store.fixes".into(),
-        // What is not for reading.
-        "SELECT secrets FROM store.callbacks".into(),
-        "FROM STORE.Callbacks".into(),
-        "FROM \"store\".\"callbacks\"".into(),
-        "FROM footfall.store.callbacks".into(),
-        "SELECT (SELECT headers FROM store.callbacks) AS x".into(),
-        "SELECT 1 WHERE EXISTS (FROM store.callbacks WHERE contains(secrets, 'whsec'))".into(),
-        "WITH x AS (FROM store.callbacks) FROM x".into(),
-        "WITH RECURSIVE x AS (FROM store.callbacks UNION ALL FROM x) FROM x".into(),
-        "SELECT * FROM visits JOIN store.callbacks ON true".into(),
-        "FROM visits, LATERAL (SELECT secrets FROM store.callbacks)".into(),
-        "FROM (PIVOT store.callbacks ON name USING count(*))".into(),
-        "SUMMARIZE store.callbacks".into(),
-        "FROM (SUMMARIZE store.callbacks)".into(),
-        "DESCRIBE store.callbacks".into(),
-        "SHOW DATABASES".into(),
-        "FROM query('FROM store.callbacks')".into(),
-        "FROM query_table('store.callbacks')".into(),
-        "FROM query_table(['store.callbacks'])".into(),
-        "SELECT * FROM storage_info('store.callbacks')".into(),
-        "FROM pragma_storage_info('store.callbacks')".into(),
-        "SELECT COLUMNS(*) FROM store.callbacks".into(),
-        "SELECT 1 ORDER BY (SELECT secrets FROM store.callbacks)".into(),
-        "SELECT 1 LIMIT (SELECT count(*) FROM store.callbacks)".into(),
-        "SELECT list_transform([1], x -> (SELECT secrets FROM store.callbacks)) AS y".into(),
-        "FROM seq_scan('store', 'callbacks')".into(),
-        "".into(),
-        ";".into(),
-        "-- nothing".into(),
-        "SELEC 1".into(),
-    ];
+    let attempts = attempts(&outside, &file);
     assert!(attempts.len() >= 40);
     for attempt in &attempts {
         let (status, answer) = ask(&app, json!({"sql": attempt})).await;

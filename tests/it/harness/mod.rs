@@ -1,5 +1,6 @@
 //! A server on a free port with a file of its own and a clock that the test moves; and bodies to post to it.
 
+pub mod attempts;
 pub mod crowd;
 pub mod forum;
 pub mod listener;
@@ -32,6 +33,8 @@ pub const START_S: i64 = 1_782_892_800;
 /// A running server. Dropping it without [`TestApp::stop`] leaves its tasks to the runtime's end.
 pub struct TestApp {
     pub base: String,
+    /// Where PostgreSQL clients connect, if they may.
+    pub postgres: Option<SocketAddr>,
     pub client: reqwest::Client,
     pub clock: Clock,
     pub pipeline: Handle,
@@ -76,12 +79,13 @@ impl TestApp {
     pub async fn open(dir: TempDir, config: Config, clock: Clock) -> TestApp {
         let app = App::start(&config, clock.clone()).await.unwrap();
         let base = format!("http://{}", app.address().unwrap());
+        let postgres = app.postgres_address().unwrap();
         let pipeline = app.pipeline.clone();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
         }));
-        TestApp { base, client: reqwest::Client::new(), clock, pipeline, dir, stop, running }
+        TestApp { base, postgres, client: reqwest::Client::new(), clock, pipeline, dir, stop, running }
     }
 
     /// Stops in good order and gives back the folder with the file.
