@@ -83,6 +83,9 @@ pub struct Demo {
     /// Address and port to listen on.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: std::net::SocketAddr,
+    /// Address and port for PostgreSQL clients.
+    #[arg(long, default_value = "127.0.0.1:5433")]
+    pub postgres_listen: std::net::SocketAddr,
     /// The DuckDB file; made when it is not there.
     #[arg(long, default_value = "demo-data/footfall.duckdb")]
     pub store: PathBuf,
@@ -339,5 +342,8 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let app = App::start(&config, Clock::System).await.context("start")?;
     let address = app.address()?;
     tracing::info!(%address, store = %config.store.path.display(), "listening");
+    if let Some(address) = app.postgres_address()? {
+        tracing::info!(%address, "listening for PostgreSQL clients");
+    }
     app.run(stop_signal()).await
 }

@@ -39,6 +39,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     }
     let mut config = Config::default();
     config.server.listen = args.listen;
+    config.postgres.listen = Some(args.postgres_listen);
     config.store.path = args.store.clone();
     // So that an endpoint on this machine can be tried.
     config.callbacks.allowed_networks = vec!["127.0.0.0/8".into(), "::1".into()];
@@ -72,7 +73,7 @@ async fn live(args: &Demo, base: &str) -> anyhow::Result<()> {
     let sender = Sender::new(&format!("{base}/v1/webhooks/mist"), Some(Secret::new(SECRET)))?;
     let mut tally = Tally::default();
     play_history(&mut crowd, &clock, &sender, &mut tally).await?;
-    announce(base, &args.store, &tally);
+    announce(args, base, &tally);
     loop {
         for body in crowd.advance(clock.now().0) {
             sender.send(body, &mut tally).await?;
@@ -112,7 +113,8 @@ fn by_topic(bodies: &[feed::Body]) -> anyhow::Result<Vec<feed::Body>> {
     Ok(topics.into_iter().map(|(topic, events)| json!({"topic": topic, "events": events}).to_string()).collect())
 }
 
-fn announce(base: &str, store: &Path, tally: &Tally) {
+fn announce(args: &Demo, base: &str, tally: &Tally) {
+    let (store, postgres) = (&args.store, args.postgres_listen);
     if tally.events > 0 {
         println!("Played {} events of history.", HumanCount(tally.events));
     }
@@ -122,6 +124,7 @@ fn announce(base: &str, store: &Path, tally: &Tally) {
     println!("  how long they stay curl '{base}/v1/dwell'");
     println!("  alerts             curl '{base}/v1/alerts'");
     println!("  alerts, live       curl -N '{base}/v1/stream'");
+    println!("  in SQL             psql -h {} -p {} footfall", postgres.ip(), postgres.port());
     println!("  the API            {base}/docs");
     println!("  Prometheus         {base}/metrics");
     println!("  the file           {} (open it with DuckDB once the demo is stopped)", store.display());

@@ -5,6 +5,7 @@ mod architecture;
 mod callbacks;
 mod commands;
 mod faults;
+mod grafana;
 mod harness;
 mod imports;
 mod insights;
