@@ -1,0 +1,46 @@
+// Asks the server. Types come from its own OpenAPI document; everything that goes wrong becomes a Problem with words.
+
+import createClient from 'openapi-fetch';
+import type { components, paths } from './api/schema';
+import { strings } from './strings';
+
+export type Schemas = components['schemas'];
+
+/// What the server, or the way to it, found wrong; `message` can be shown.
+export class Problem extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly faults: Schemas['Fault'][] = [],
+  ) {
+    super(message);
+  }
+}
+
+/// Beside the page, wherever that is served.
+export const base = new URL('.', document.baseURI).pathname.replace(/\/$/, '');
+
+export const client = createClient<paths>({ baseUrl: base });
+
+/// The answer, or a Problem thrown: `await told(client.GET('/v1/sites'))`.
+export async function told<T>(asking: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  let answer;
+  try {
+    answer = await asking;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new Problem(strings.errors.unreachable, 0);
+  }
+  const { data, error, response } = answer;
+  if (response.ok) return data as T;
+  const problem = error as Partial<Schemas['Problem']> | undefined;
+  throw new Problem(problem?.detail ?? strings.errors.status(response.status), response.status, problem?.errors ?? []);
+}
+
+/// An address of the API with its parameters, for downloads and images.
+export function address(path: string, query: Record<string, string | number | boolean | undefined> = {}): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined && value !== '') params.set(name, String(value));
+  const text = params.toString();
+  return base + path + (text ? `?${text}` : '');
+}

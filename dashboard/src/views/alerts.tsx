@@ -1,0 +1,5 @@
+// To come.
+
+export function Alerts() {
+  return <p class="quiet">…</p>;
+}

@@ -1,0 +1,5 @@
+// To come.
+
+export function History() {
+  return <p class="quiet">…</p>;
+}

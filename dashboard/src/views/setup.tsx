@@ -1,0 +1,5 @@
+// To come.
+
+export function Setup() {
+  return <p class="quiet">…</p>;
+}

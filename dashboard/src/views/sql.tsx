@@ -1,0 +1,5 @@
+// To come.
+
+export function Sql() {
+  return <p class="quiet">…</p>;
+}

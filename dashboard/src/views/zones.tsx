@@ -1,0 +1,5 @@
+// To come.
+
+export function Zones() {
+  return <p class="quiet">…</p>;
+}
