@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::body::JsonBody;
 use super::dto::{Area, Areas, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AreaAtParams, KindParams, PlaceParams, Query, area_kind, at_ms, settled, units};
+use super::params::{AreaAtParams, KindParams, Path, PlaceParams, Query, area_kind, at_ms, check_id, settled, units};
 use super::{Api, Fallible, rebuilds};
 use crate::config;
 use crate::floorplan::{self, Coordinates, UnitsName};
@@ -31,12 +31,12 @@ use crate::store::restore::RuleSettings;
 pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> Fallible<Response> {
     let scope = params.scope()?;
     let at_ms = at_ms(&params.at, api.clock.now().0)?;
+    let units = units(&params.units)?.unwrap_or(UnitsName::Metres);
     let mut rows = api.read(move |conn| plans::areas(conn, &scope, at_ms)).await?;
     rows.retain(|row| at_ms.is_none() || row.is_mapped);
     match params.format.as_deref() {
         None | Some("json") => Ok(Json(Areas { areas: rows.into_iter().map(area).collect() }).into_response()),
         Some("geojson") => {
-            let units = units(&params.units)?.unwrap_or(UnitsName::Metres);
             let collection = api.question(move |conn| collection(conn, &rows, units, at_ms)).await?;
             Ok(geojson(collection))
         }
@@ -75,7 +75,7 @@ pub async fn versions(
 /// vendor's fields it may set `exit_grace_s`, `presence_timeout_s`, `reported_timeout_s`, `authoritative_source`.
 #[utoipa::path(put, path = "/v1/areas/{id}", tag = "places",
     params(("id", description = "Area id"), KindParams),
-    request_body = serde_json::Value,
+    request_body(content = super::dto::AreaUpload),
     responses((status = 200, body = Area), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn put(
     State(api): State<Api>,
@@ -83,6 +83,7 @@ pub async fn put(
     Query(params): Query<KindParams>,
     JsonBody(document): JsonBody<Value>,
 ) -> Fallible<Json<Area>> {
+    check_id(&id)?;
     let kind = params.area_kind()?.unwrap_or(AreaKind::Zone);
     let text = |key: &str| document.get(key).and_then(Value::as_str);
     let known_map = text("map_id").map(settled);

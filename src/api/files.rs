@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono::{NaiveDate, NaiveTime};
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::ApiError;
-use super::params::{ExportParams, Query, SnapshotParams, flag, settled};
+use super::params::{ExportParams, Path, Query, SnapshotParams, flag, settled};
 use super::{Api, Fallible};
 use crate::problem::Problem;
 use crate::store::files::{self, Exported, ScratchFile};

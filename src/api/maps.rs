@@ -1,7 +1,7 @@
 //! `/v1/maps`: floorplans, with their zones, beacons, access points and image.
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::areas;
 use super::body::{JsonBody, upload};
 use super::dto::{AccessPoint, Area, ControlPoint, Georeference, Map, Maps, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AtParams, MapParams, OneMapParams, Query, at_ms, settled, units};
+use super::params::{AtParams, MapParams, OneMapParams, Path, Query, at_ms, check_id, settled, units};
 use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
 use crate::model::floorplan::{self as model, MapPlan};
@@ -96,17 +96,20 @@ pub async fn versions(State(api): State<Api>, Path(id): Path<String>) -> Fallibl
     Ok(Json(Versions { versions: rows.into_iter().map(map).collect::<Result<_, _>>()? }))
 }
 
-/// Uploads a map: `{"site_id", "name", "width_m", "height_m", "ppm", "zones": <GeoJSON FeatureCollection in metres>,
-/// "vbeacons", "rssizones", "access_points"}`, or a Mist `map` object, with Mist `zones`, `vbeacons`, `rssizones` and
-/// `devices` in it if wanted. A list that is there is complete: areas of the map that it leaves out are ended.
+/// Uploads a map, with what lies on it.
+///
+/// The body is Footfall's own form (`zones` a GeoJSON FeatureCollection in metres), or a Mist `map` object, with Mist
+/// `zones`, `vbeacons`, `rssizones` and `devices` in it if wanted. A list that is there is complete: areas of the map that
+/// it leaves out are ended.
 #[utoipa::path(put, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id")),
-    request_body = serde_json::Value,
+    request_body(content = super::dto::MapUpload),
     responses((status = 200, body = Map), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn put(
     State(api): State<Api>,
     Path(id): Path<String>,
     JsonBody(document): JsonBody<Value>,
 ) -> Fallible<Json<Map>> {
+    check_id(&id)?;
     // Checking outlines may take seconds.
     let check = || floorplan::read_map(&MapId::from(id.as_str()), &document);
     let plan = tokio::task::block_in_place(check).map_err(areas::unprocessable)?;
@@ -136,7 +139,8 @@ pub async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Fallible<
 
 /// The floorplan image.
 #[utoipa::path(get, path = "/v1/maps/{id}/image", tag = "places", params(("id", description = "Map id"), AtParams),
-    responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 404, body = Problem)))]
+    responses((status = 200, content((Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/svg+xml"))),
+        (status = 404, body = Problem)))]
 pub async fn get_image(
     State(api): State<Api>,
     Path(id): Path<String>,

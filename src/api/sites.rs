@@ -1,12 +1,12 @@
 //! `/v1/sites`: the sites events came from, and their settings.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::body::JsonBody;
 use super::dto::{self, SiteSettings, Sites};
 use super::error::ApiError;
-use super::params::{settled, time_zone};
+use super::params::{Path, check_id, settled, time_zone};
 use super::{Api, Fallible};
 use crate::config;
 use crate::model::ids::SiteId;
@@ -42,6 +42,7 @@ pub async fn put(
     Path(id): Path<String>,
     JsonBody(settings): JsonBody<SiteSettings>,
 ) -> Fallible<Json<dto::Site>> {
+    check_id(&id)?;
     store(&api, id, settings, None).await
 }
 
