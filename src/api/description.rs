@@ -7,6 +7,7 @@ use super::{examples, table};
 
 /// Completes the document that was made from the handlers.
 pub fn complete(document: &mut Value) {
+    let parts = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
     let paths = members(&mut document["paths"]);
     for (path, item) in paths.iter_mut() {
         for (method, operation) in members(item).iter_mut() {
@@ -14,14 +15,13 @@ pub fn complete(document: &mut Value) {
             for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
                 describe_parameter(path, parameter);
             }
-            body(operation);
+            body(operation, &parts);
             forms(operation);
             errors(path, operation);
             responses(operation);
         }
     }
     let schemas = members(&mut document["components"]["schemas"]);
-    let parts = schemas.clone();
     schemas.values_mut().for_each(|schema| merge_parts(schema, &parts));
     for schema in schemas.values_mut() {
         for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
@@ -169,7 +169,7 @@ fn bucket() -> Value {
 }
 
 /// One that may be left out is not null either; what is no JSON are bytes.
-fn body(operation: &mut Value) {
+fn body(operation: &mut Value, schemas: &Map<String, Value>) {
     let Some(body) = operation.get_mut("requestBody") else { return };
     for (content_type, media) in members(&mut body["content"]).iter_mut() {
         if content_type != "application/json" {
@@ -177,6 +177,11 @@ fn body(operation: &mut Value) {
         } else if let Some(choices) = media["schema"].get("oneOf").and_then(Value::as_array) {
             let other = choices.iter().find(|choice| choice["type"] != "null").cloned();
             media["schema"] = other.unwrap_or_default();
+        }
+        let name = media["schema"]["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+        let example = name.and_then(|name| schemas.get(name)?.get("example")).cloned();
+        if let (None, Some(example)) = (media.get("example"), example) {
+            media["example"] = example;
         }
     }
 }

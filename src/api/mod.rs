@@ -43,7 +43,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::pipeline::{Defaults, Handle};
-use crate::problem::Problem;
+use crate::problem::{Problem, no_such_method};
 use crate::rebuild::Rebuilds;
 use crate::store::{ReadConnection, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -161,9 +161,4 @@ impl Api {
 async fn no_such_path(request: Request) -> Response {
     let detail = format!("there is no {}; /openapi.json lists what there is", request.uri().path());
     Problem::new(StatusCode::NOT_FOUND, detail).into_response()
-}
-
-async fn no_such_method(request: Request) -> Response {
-    let detail = format!("{} does not take {}", request.uri().path(), request.method());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
 }

@@ -23,7 +23,7 @@ use axum::{Json, Router};
 use crate::clock::Clock;
 use crate::model::topic;
 use crate::pipeline::{Handle, Receipt, Refused};
-use crate::problem::Problem;
+use crate::problem::{Problem, no_such_method};
 use crate::telemetry::Metrics;
 use decode::BodyError;
 use signature::{Demand, SignatureError};
@@ -66,6 +66,7 @@ impl Receiver {
         Router::new()
             .route("/v1/webhooks/mist", post(take_default))
             .route("/v1/webhooks/mist/{source}", post(take_named))
+            .method_not_allowed_fallback(no_such_method)
             .with_state(self)
     }
 }
