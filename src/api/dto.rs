@@ -292,6 +292,8 @@ pub struct ControlPoint {
         "id": "0d1f5a52-0001-4c00-8000-000000000001", "properties": {"name": "Lobby"}, "geometry": {"type": "Polygon",
             "coordinates": [[[0, 0], [10, 0], [10, 8], [0, 8], [0, 0]]]}}]}}))]
 pub struct MapUpload {
+    /// The map's id; the one in the path where there is one.
+    pub id: Option<String>,
     pub site_id: Option<String>,
     pub name: Option<String>,
     #[schema(minimum = 0, maximum = 1_000_000)]
@@ -322,6 +324,8 @@ pub struct MapUpload {
 #[schema(example = json!({"map_id": "63eda950-c6da-11e4-a628-60f81dd250cc", "name": "Lobby", "tags": ["waiting"],
     "occupancy_limit": 25, "vertices_m": [{"x": 0, "y": 0}, {"x": 10, "y": 0}, {"x": 10, "y": 8}, {"x": 0, "y": 8}]}))]
 pub struct AreaUpload {
+    /// The area's id; the one in the path where there is one.
+    pub id: Option<String>,
     /// The map it lies on; an RSSI zone needs none.
     pub map_id: Option<String>,
     pub site_id: Option<String>,

@@ -20,8 +20,12 @@ async fn whatever_is_asked_the_answer_is_one_of_the_document() {
     let operations = contract.operations();
     assert!(operations.len() > 60);
     let (mut faults, mut answered) = (Vec::new(), HashSet::new());
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         for (path, method) in &operations {
+            // What is deleted early has nothing more to answer.
+            if method == "delete" && round < ROUNDS - 3 {
+                continue;
+            }
             let operation = &contract.document["paths"][path][method];
             let asked = inventor.request(path, method, operation);
             let answer = ask(&app, &asked).await;
