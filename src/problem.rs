@@ -1,6 +1,7 @@
 //! Errors as clients get them: RFC 9457 problem details, a status and a sentence, never SQL or a path of ours.
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -58,4 +59,10 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(header::CONTENT_TYPE, problem_json);
         response
     }
+}
+
+/// The answer of a path that does not take the method; `Allow` lists those that it takes.
+pub async fn no_such_method(request: Request) -> Response {
+    let detail = format!("{} does not take {}", request.uri().path(), request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
 }

@@ -12,8 +12,10 @@ use crate::store::outbox::Filter;
 /// What a rule is to watch, and when it fires.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Lobby too full", "area_id": "0d1f5a52-0001-4c00-8000-000000000001",
+    "condition": "above", "limit_clients": 20, "clear_clients": 15, "for_s": 60, "severity": "warning"}))]
 pub struct RuleSettings {
-    #[schema(example = "Lobby too full")]
+    #[schema(example = "Lobby too full", pattern = "\\S")]
     pub name: String,
     /// Watch a whole site: its clients, each counted once. With `tag`: the site of the areas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,29 +34,31 @@ pub struct RuleSettings {
     pub tag: Option<String>,
     /// `above` or `below`: more or fewer clients than `limit_clients`, for `for_s`. `dwell`: a client stays in an area
     /// for longer than `for_s`. `no_data`: nothing new has come from the site or map for longer than `for_s`.
-    #[schema(example = "above")]
+    #[schema(example = "above", pattern = "^(above|below|dwell|no_data)$")]
     pub condition: String,
     /// For `above` and `below`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = 20)]
+    #[schema(example = 20, maximum = 2_147_483_647)]
     pub limit_clients: Option<u32>,
     /// For `above` and `below`: once fired, it goes on until there are no more clients than this, or no fewer. The
     /// limit itself when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = 15)]
+    #[schema(example = 15, maximum = 2_147_483_647)]
     pub clear_clients: Option<u32>,
     /// Seconds; 0 when left out, which only `above` and `below` may.
     #[serde(default)]
+    #[schema(example = 60, minimum = 0, maximum = 2_678_400)]
     pub for_s: f64,
     /// Seconds after which callbacks are told again, until it is acknowledged or over. Told once when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 900, minimum = 10, maximum = 2_678_400)]
     pub repeat_s: Option<f64>,
     /// Weekly times at which it is watched, in the site's time zone. Always when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Vec<ScheduleTimes>>,
     /// `info`, `warning` (when left out) or `critical`.
     #[serde(default = "warning")]
-    #[schema(example = "warning")]
+    #[schema(example = "warning", pattern = "^(info|warning|critical)$")]
     pub severity: String,
     /// What to tell people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +96,8 @@ pub struct AlertRules {
 /// A rule to try on the past.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"rule": {"name": "Lobby too full", "area_id": "0d1f5a52-0001-4c00-8000-000000000001",
+    "condition": "above", "limit_clients": 20}, "from": "-7d"}))]
 pub struct PreviewRequest {
     pub rule: RuleSettings,
     /// RFC 3339, or a duration back from now. By default `-24h`.
@@ -136,6 +142,7 @@ pub struct Alerts {
 /// Who takes an alert on.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(example = json!({"by": "Night shift", "note": "On my way"}))]
 pub struct Acknowledgement {
     #[schema(example = "Night shift")]
     pub by: Option<String>,
@@ -145,11 +152,12 @@ pub struct Acknowledgement {
 /// For how long callbacks are not to be told, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"for_s": 3600, "reason": "Fire drill", "by": "Night shift"}))]
 pub struct AlertSilence {
     /// Seconds from now.
-    #[schema(example = 3600)]
+    #[schema(example = 3600, minimum = 1, maximum = 31_622_400)]
     pub for_s: f64,
-    #[schema(example = "Fire drill")]
+    #[schema(example = "Fire drill", pattern = "\\S")]
     pub reason: String,
     pub by: Option<String>,
 }
@@ -157,6 +165,7 @@ pub struct AlertSilence {
 /// Which alerts callbacks are not to be told of, for how long, and why. At least one of rule, site, map and area.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"site_id": "4ac1dcf4-9d8b-7211-65c4-057819f0862b", "for_s": 3600, "reason": "Fire drill"}))]
 pub struct SilenceRequest {
     pub rule_id: Option<u32>,
     pub site_id: Option<String>,
@@ -165,9 +174,9 @@ pub struct SilenceRequest {
     /// `zone`, `vbeacon` or `rssizone`; needed where two areas share an id.
     pub area_kind: Option<String>,
     /// Seconds from now.
-    #[schema(example = 3600)]
+    #[schema(example = 3600, minimum = 1, maximum = 31_622_400)]
     pub for_s: f64,
-    #[schema(example = "Fire drill")]
+    #[schema(example = "Fire drill", pattern = "\\S")]
     pub reason: String,
     pub by: Option<String>,
 }
@@ -194,15 +203,18 @@ pub struct Silence {
 /// An endpoint to be told of alerts.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Control room", "url": "https://alerts.example.org/footfall",
+    "filter": {"severities": ["critical"]}}))]
 pub struct CallbackSettings {
-    #[schema(example = "Control room")]
+    #[schema(example = "Control room", pattern = "\\S")]
     pub name: String,
-    #[schema(example = "https://alerts.example.org/footfall")]
+    #[schema(example = "https://alerts.example.org/footfall", format = "uri")]
     pub url: String,
     /// `footfall` (when left out): our own events, signed after Standard Webhooks. `mist`: the vendor's
     /// `occupancy-alerts`, of areas that are too full, with `X-Mist-Signature-v2`. `slack`: an incoming webhook.
     /// `alertmanager`: a Prometheus Alertmanager's `/api/v2/alerts`.
     #[serde(default)]
+    #[schema(pattern = "^(footfall|mist|slack|alertmanager)$")]
     pub format: Option<String>,
     /// What signs: `whsec_` and base64 of 24 to 64 bytes for `footfall`, any text for `mist`. Made, and told once, when
     /// left out of a new endpoint; kept when left out of a change.

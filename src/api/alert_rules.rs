@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -11,7 +11,7 @@ use super::alert_dto::{AlertRule, AlertRules, Preview, PreviewAlert, PreviewRequ
 use super::body::JsonBody;
 use super::dto::Versions;
 use super::error::ApiError;
-use super::params::{Window, settled};
+use super::params::{Path, Window, settled};
 use super::{Api, Fallible};
 use crate::model::alert::{Condition, Subject};
 use crate::model::ids::{AreaKey, AreaKind, ClientKey, Id, MapId, RuleKey, SiteId};
@@ -100,8 +100,10 @@ pub async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Fallible<
 /// Alerts that a preview shows.
 const PREVIEW_ALERTS: usize = 1000;
 
-/// When a rule would have fired over a past period, had it been there from its beginning: the stored events go through
-/// the engine once more, late ones in their places, with the zones as they are drawn now. Nothing is stored.
+/// When a rule would have fired over a past period, had it been there from its beginning.
+///
+/// The stored events go through the engine once more, late ones in their places, with the zones as they are drawn now.
+/// Nothing is stored.
 #[utoipa::path(post, path = "/v1/alert-rules/preview", tag = "alerts", request_body = PreviewRequest,
     responses((status = 200, body = Preview), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn preview(State(api): State<Api>, JsonBody(asked): JsonBody<PreviewRequest>) -> Fallible<Json<Preview>> {

@@ -1,7 +1,7 @@
 //! `/v1/alerts` and `/v1/silences`: what fired, who takes it on, and when nobody wants to hear of it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -9,7 +9,7 @@ use super::alert_dto::{Acknowledgement, AlertSilence, Alerts, Silence, SilenceRe
 use super::alert_rules::PlaceKeys;
 use super::body::{JsonBody, OptionalJsonBody};
 use super::error::ApiError;
-use super::params::{AlertParams, Query, cursor, instant_ms, limit, named, settled};
+use super::params::{AlertParams, Path, Query, cursor, instant_ms, limit, named, settled};
 use super::{Api, Fallible};
 use crate::model::ids::{AlertKey, SilenceKey};
 use crate::model::time::rfc3339;
@@ -30,7 +30,7 @@ pub async fn list(State(api): State<Api>, Query(params): Query<AlertParams>) -> 
         named(name, given, read, &format!("{yes} or {no}"))
     };
     let limit = limit(&params.limit)?;
-    let rule = named("rule", &params.rule, |text| text.parse().ok(), "the number of a rule")?;
+    let rule = named("rule", &params.rule, |text| text.parse::<u32>().ok(), "the number of a rule")?.map(i64::from);
     let severity = |text: &str| ["info", "warning", "critical"].contains(&text).then(|| text.to_owned());
     let filter = AlertFilter {
         key: None,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::body::JsonBody;
 use super::dto::{Area, Areas, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AreaAtParams, KindParams, PlaceParams, Query, area_kind, at_ms, settled, units};
+use super::params::{
+    AreaAtParams, KindParams, Path, PlaceParams, Query, area_kind, at_ms, check_id, in_path, settled, units,
+};
 use super::{Api, Fallible, rebuilds};
 use crate::config;
 use crate::floorplan::{self, Coordinates, UnitsName};
@@ -31,12 +33,12 @@ use crate::store::restore::RuleSettings;
 pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> Fallible<Response> {
     let scope = params.scope()?;
     let at_ms = at_ms(&params.at, api.clock.now().0)?;
+    let units = units(&params.units)?.unwrap_or(UnitsName::Metres);
     let mut rows = api.read(move |conn| plans::areas(conn, &scope, at_ms)).await?;
     rows.retain(|row| at_ms.is_none() || row.is_mapped);
     match params.format.as_deref() {
         None | Some("json") => Ok(Json(Areas { areas: rows.into_iter().map(area).collect() }).into_response()),
         Some("geojson") => {
-            let units = units(&params.units)?.unwrap_or(UnitsName::Metres);
             let collection = api.question(move |conn| collection(conn, &rows, units, at_ms)).await?;
             Ok(geojson(collection))
         }
@@ -75,7 +77,7 @@ pub async fn versions(
 /// vendor's fields it may set `exit_grace_s`, `presence_timeout_s`, `reported_timeout_s`, `authoritative_source`.
 #[utoipa::path(put, path = "/v1/areas/{id}", tag = "places",
     params(("id", description = "Area id"), KindParams),
-    request_body = serde_json::Value,
+    request_body(content = super::dto::AreaUpload),
     responses((status = 200, body = Area), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn put(
     State(api): State<Api>,
@@ -83,6 +85,45 @@ pub async fn put(
     Query(params): Query<KindParams>,
     JsonBody(document): JsonBody<Value>,
 ) -> Fallible<Json<Area>> {
+    upload_area(&api, &id, &params, document).await.map(Json)
+}
+
+/// Makes an area; the body is as for `PUT /v1/areas/{id}`. Its `id` is the area's; one is made up where there is none. An
+/// area that is there already is changed with PUT.
+#[utoipa::path(post, path = "/v1/areas", tag = "places", params(KindParams),
+    request_body(content = super::dto::AreaUpload),
+    responses((status = 201, body = Area), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn post(
+    State(api): State<Api>,
+    Query(params): Query<KindParams>,
+    JsonBody(document): JsonBody<Value>,
+) -> Fallible<Response> {
+    let id = own_id(&document);
+    let kind = params.area_kind()?.unwrap_or(AreaKind::Zone);
+    let scope = Scope { area: Some(settled(&id)), area_kind: Some(kind), ..Scope::default() };
+    if api.read(move |conn| plans::areas(conn, &scope, None)).await?.iter().any(|row| row.is_mapped) {
+        let detail = format!("there is a {} {id:?} already: PUT /v1/areas/{{id}} changes it", kind.name());
+        return Err(ApiError::Conflict(detail));
+    }
+    let area = upload_area(&api, &id, &params, document).await?;
+    let location = format!("/v1/areas/{}", in_path(&area.area_id));
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(area)).into_response())
+}
+
+/// The id that a document has, or a random UUID (RFC 9562, version 4).
+pub fn own_id(document: &Value) -> String {
+    match document.get("id") {
+        None | Some(Value::Null) => {
+            let bits = rand::random::<u128>() & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62);
+            Id::Uuid(bits).to_string()
+        }
+        Some(Value::String(id)) => id.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+async fn upload_area(api: &Api, id: &str, params: &KindParams, document: Value) -> Fallible<Area> {
+    check_id(id)?;
     let kind = params.area_kind()?.unwrap_or(AreaKind::Zone);
     let text = |key: &str| document.get(key).and_then(Value::as_str);
     let known_map = text("map_id").map(settled);
@@ -92,7 +133,7 @@ pub async fn put(
         }
         None => None,
     };
-    let (map, plan) = floorplan::read_area(kind, &Id::object(&id), &document, ppm).map_err(unprocessable)?;
+    let (map, plan) = floorplan::read_area(kind, &Id::object(id), &document, ppm).map_err(unprocessable)?;
     if map.is_none() && kind != AreaKind::Rssizone {
         return Err(wrong("`map_id` is missing: say which map the area lies on"));
     }
@@ -100,7 +141,7 @@ pub async fn put(
         Change::Area { site: text("site_id").map(SiteId::from), map, plan, settings: Some(settings(&document)?) };
     let before_ms = api.clock.now().0;
     api.pipeline.change(change).await?;
-    let row = find(&api, settled(&id), Some(kind), None).await?;
+    let row = find(api, settled(id), Some(kind), None).await?;
     let is_new_zone = kind == AreaKind::Zone && row.valid_from_ms.is_some_and(|from_ms| from_ms >= before_ms);
     let mut answer = area(row);
     if is_new_zone {
@@ -111,7 +152,7 @@ pub async fn put(
         };
         answer.rebuild_offer = api.question(|conn| rebuilds::offer_after_upload(conn, request)).await?;
     }
-    Ok(Json(answer))
+    Ok(answer)
 }
 
 /// Ends an area; its history stays.

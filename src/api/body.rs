@@ -1,5 +1,7 @@
 //! Request bodies: JSON whatever the content type says, faults named.
 
+use std::fmt::Display;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
@@ -37,8 +39,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| ApiError::BadRequest(format!("the body is not the JSON expected here: {error}")))
+    let wrong = |why: &dyn Display| ApiError::BadRequest(format!("the body is not the JSON expected here: {why}"));
+    // A list would be taken for the members in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(wrong(&"a list, not an object"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| wrong(&error))
 }
 
 /// The whole body, up to [`UPLOAD_BYTES_MAX`].

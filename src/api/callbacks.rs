@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -12,7 +12,7 @@ use super::alert_dto::{
 };
 use super::body::JsonBody;
 use super::error::ApiError;
-use super::params::{DeliveryParams, Query, cursor, limit, named};
+use super::params::{DeliveryParams, Path, Query, cursor, limit, named};
 use super::{Api, Fallible};
 use crate::callbacks::{Circuit, Format, signature};
 use crate::model::ids::{CallbackKey, MessageKey};

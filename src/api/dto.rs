@@ -205,27 +205,31 @@ pub struct Site {
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DwellBand {
+    #[schema(example = "bounce", min_length = 1)]
     pub name: String,
+    #[schema(example = 301, minimum = 0)]
     pub from_s: i64,
     /// Null: without end.
+    #[schema(example = 14400, minimum = 0)]
     pub to_s: Option<i64>,
 }
 
 /// What a site may set. With PUT what is left out goes back to its default; with PATCH it stays.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(example = json!({"name": "Clinic", "time_zone": "Europe/Lisbon", "presence_timeout_s": 300.0}))]
 pub struct SiteSettings {
     pub name: Option<String>,
     #[schema(example = "Europe/Lisbon")]
     pub time_zone: Option<String>,
     /// Seconds outside before a visit ends.
-    #[schema(example = 10.0)]
+    #[schema(example = 10.0, minimum = 0, maximum = 31_536_000)]
     pub exit_grace_s: Option<f64>,
     /// Seconds of silence that a computed visit outlives.
-    #[schema(example = 300.0)]
+    #[schema(example = 300.0, minimum = 0.001, maximum = 31_536_000)]
     pub presence_timeout_s: Option<f64>,
     /// Seconds of silence that a reported visit outlives.
-    #[schema(example = 43200.0)]
+    #[schema(example = 43200.0, minimum = 0.001, maximum = 31_536_000)]
     pub reported_timeout_s: Option<f64>,
     pub dwell_bands: Option<Vec<DwellBand>>,
 }
@@ -279,6 +283,78 @@ pub struct ControlPoint {
     pub lat_deg: f64,
     pub x_m: f64,
     pub y_m: f64,
+}
+
+/// A map as it is uploaded, in Footfall's own form or as the vendor's `map` object. Further members are ignored.
+#[derive(ToSchema)]
+#[schema(example = json!({"site_id": "4ac1dcf4-9d8b-7211-65c4-057819f0862b", "name": "Ground floor", "width_m": 20.0,
+    "height_m": 12.0, "zones": {"type": "FeatureCollection", "features": [{"type": "Feature",
+        "id": "0d1f5a52-0001-4c00-8000-000000000001", "properties": {"name": "Lobby"}, "geometry": {"type": "Polygon",
+            "coordinates": [[[0, 0], [10, 0], [10, 8], [0, 8], [0, 0]]]}}]}}))]
+pub struct MapUpload {
+    /// The map's id; the one in the path where there is one.
+    pub id: Option<String>,
+    pub site_id: Option<String>,
+    pub name: Option<String>,
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub width_m: Option<f64>,
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub height_m: Option<f64>,
+    /// Pixels of the image per metre; needed where anything is in pixels.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub ppm: Option<f64>,
+    pub orientation_deg: Option<f64>,
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub occupancy_limit: Option<i64>,
+    /// Where it lies on Earth.
+    pub georeference: Option<Georeference>,
+    /// A GeoJSON FeatureCollection (its `units` are metres unless it says `pixels` or `wgs84`), or a list of the vendor's
+    /// zones. One that is there tells all zones of the map, as do the lists below.
+    pub zones: Option<Value>,
+    /// Virtual beacons: `id`, `name`, and `x_m`, `y_m` or the vendor's pixels `x`, `y`.
+    pub vbeacons: Option<Vec<serde_json::Map<String, Value>>>,
+    /// The vendor's RSSI zones: `id`, `name`, `devices`.
+    pub rssizones: Option<Vec<serde_json::Map<String, Value>>>,
+    /// `id`, `mac`, `name`, `x_m`, `y_m`, `height_m`, `orientation_deg`; or the vendor's, as `devices`.
+    pub access_points: Option<Vec<serde_json::Map<String, Value>>>,
+}
+
+/// An area as it is uploaded: a GeoJSON Feature in metres, or the vendor's object. Further members are ignored.
+#[derive(ToSchema)]
+#[schema(example = json!({"map_id": "63eda950-c6da-11e4-a628-60f81dd250cc", "name": "Lobby", "tags": ["waiting"],
+    "occupancy_limit": 25, "vertices_m": [{"x": 0, "y": 0}, {"x": 10, "y": 0}, {"x": 10, "y": 8}, {"x": 0, "y": 8}]}))]
+pub struct AreaUpload {
+    /// The area's id; the one in the path where there is one.
+    pub id: Option<String>,
+    /// The map it lies on; an RSSI zone needs none.
+    pub map_id: Option<String>,
+    pub site_id: Option<String>,
+    pub name: Option<String>,
+    pub tags: Option<Vec<String>>,
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub occupancy_limit: Option<i64>,
+    /// Corners of a zone, metres; `vertices` are in pixels.
+    pub vertices_m: Option<Vec<Corner>>,
+    /// Place of a virtual beacon, metres; `x` and `y` are in pixels.
+    pub x_m: Option<f64>,
+    pub y_m: Option<f64>,
+    /// Seconds outside before a visit ends; the site's when left out.
+    #[schema(minimum = 0, maximum = 31_536_000)]
+    pub exit_grace_s: Option<f64>,
+    #[schema(minimum = 0.001, maximum = 31_536_000)]
+    pub presence_timeout_s: Option<f64>,
+    #[schema(minimum = 0.001, maximum = 31_536_000)]
+    pub reported_timeout_s: Option<f64>,
+    /// `computed` or `reported`.
+    #[schema(pattern = "^(computed|reported)$")]
+    pub authoritative_source: Option<String>,
+}
+
+/// A corner of a zone.
+#[derive(ToSchema)]
+pub struct Corner {
+    pub x: f64,
+    pub y: f64,
 }
 
 /// What an import did, or with `dry_run` would do.
@@ -369,6 +445,7 @@ pub struct Area {
 /// What a rebuild is to be about: everything, or one of site, map and area; and when.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(example = json!({"map_id": "63eda950-c6da-11e4-a628-60f81dd250cc", "from": "-7d"}))]
 pub struct RebuildRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site_id: Option<String>,
@@ -437,6 +514,8 @@ pub struct Rebuild {
 /// A zone that nobody has drawn, and when.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"map_id": "63eda950-c6da-11e4-a628-60f81dd250cc", "from": "-7d", "bucket": "1h",
+    "polygon": {"type": "Polygon", "coordinates": [[[0, 0], [12, 0], [12, 8], [0, 8], [0, 0]]]}}))]
 pub struct WhatIfZone {
     pub map_id: String,
     /// A GeoJSON Polygon in the map's metres, or only its coordinates.
@@ -451,8 +530,10 @@ pub struct WhatIfZone {
     /// Zone whose days and hours the buckets follow; the site's when left out.
     pub tz: Option<String>,
     /// Seconds outside before a visit ends; the site's when left out.
+    #[schema(minimum = 0, maximum = 31_536_000)]
     pub exit_grace_s: Option<f64>,
     /// Seconds of silence that a visit outlives; the site's when left out.
+    #[schema(minimum = 0.001, maximum = 31_536_000)]
     pub presence_timeout_s: Option<f64>,
 }
 

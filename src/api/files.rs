@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono::{NaiveDate, NaiveTime};
@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::ApiError;
-use super::params::{ExportParams, Query, SnapshotParams, flag, settled};
+use super::params::{ExportParams, Path, Query, SnapshotParams, flag, settled};
 use super::{Api, Fallible};
 use crate::problem::Problem;
 use crate::store::files::{self, Exported, ScratchFile};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, queries};
 
 /// A DuckDB file of all that was committed when it was asked for; deliveries go on meanwhile. Any DuckDB opens it, and so
 /// does `footfall serve`.
@@ -46,6 +46,10 @@ pub async fn export(
     let midnight_ms = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
     let to_ms = day.succ_opt().map(midnight_ms);
     let to_ms = to_ms.ok_or_else(|| ApiError::BadRequest("`day` is the last there is".into()))?;
+    let wanted = site.clone();
+    if api.read(move |conn| queries::sites(conn, Some(&wanted))).await?.is_empty() {
+        return Err(ApiError::NotFound { what: "site", id: site });
+    }
     let file = made(&api, move |store| files::export(store, what, &site, midnight_ms(day), to_ms)).await?;
     send(file, "application/vnd.apache.parquet", &format!("{}-{day}.parquet", what.name())).await
 }

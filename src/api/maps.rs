@@ -1,7 +1,7 @@
 //! `/v1/maps`: floorplans, with their zones, beacons, access points and image.
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::areas;
 use super::body::{JsonBody, upload};
 use super::dto::{AccessPoint, Area, ControlPoint, Georeference, Map, Maps, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AtParams, MapParams, OneMapParams, Query, at_ms, settled, units};
+use super::params::{AtParams, MapParams, OneMapParams, Path, Query, at_ms, check_id, in_path, settled, units};
 use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
 use crate::model::floorplan::{self as model, MapPlan};
@@ -96,19 +96,42 @@ pub async fn versions(State(api): State<Api>, Path(id): Path<String>) -> Fallibl
     Ok(Json(Versions { versions: rows.into_iter().map(map).collect::<Result<_, _>>()? }))
 }
 
-/// Uploads a map: `{"site_id", "name", "width_m", "height_m", "ppm", "zones": <GeoJSON FeatureCollection in metres>,
-/// "vbeacons", "rssizones", "access_points"}`, or a Mist `map` object, with Mist `zones`, `vbeacons`, `rssizones` and
-/// `devices` in it if wanted. A list that is there is complete: areas of the map that it leaves out are ended.
+/// Uploads a map, with what lies on it.
+///
+/// The body is Footfall's own form (`zones` a GeoJSON FeatureCollection in metres), or a Mist `map` object, with Mist
+/// `zones`, `vbeacons`, `rssizones` and `devices` in it if wanted. A list that is there is complete: areas of the map that
+/// it leaves out are ended.
 #[utoipa::path(put, path = "/v1/maps/{id}", tag = "places", params(("id", description = "Map id")),
-    request_body = serde_json::Value,
+    request_body(content = super::dto::MapUpload),
     responses((status = 200, body = Map), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn put(
     State(api): State<Api>,
     Path(id): Path<String>,
     JsonBody(document): JsonBody<Value>,
 ) -> Fallible<Json<Map>> {
+    upload_map(&api, &id, document).await.map(Json)
+}
+
+/// Makes a map, with what lies on it; the body is as for `PUT /v1/maps/{id}`. Its `id` is the map's; one is made up where
+/// there is none. A map that is there already is changed with PUT.
+#[utoipa::path(post, path = "/v1/maps", tag = "places", request_body(content = super::dto::MapUpload),
+    responses((status = 201, body = Map), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn post(State(api): State<Api>, JsonBody(document): JsonBody<Value>) -> Fallible<Response> {
+    let id = areas::own_id(&document);
+    let wanted = settled(&id);
+    let rows = api.read(move |conn| plans::maps(conn, None, Some(&wanted), None)).await?;
+    if rows.iter().any(|row| row.is_mapped) {
+        return Err(ApiError::Conflict(format!("there is a map {id:?} already: PUT /v1/maps/{{id}} changes it")));
+    }
+    let map = upload_map(&api, &id, document).await?;
+    let location = format!("/v1/maps/{}", in_path(&map.map_id));
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(map)).into_response())
+}
+
+async fn upload_map(api: &Api, id: &str, document: Value) -> Fallible<Map> {
+    check_id(id)?;
     // Checking outlines may take seconds.
-    let check = || floorplan::read_map(&MapId::from(id.as_str()), &document);
+    let check = || floorplan::read_map(&MapId::from(id), &document);
     let plan = tokio::task::block_in_place(check).map_err(areas::unprocessable)?;
     let lists = [("zones", AreaKind::Zone), ("vbeacons", AreaKind::Vbeacon)];
     let complete = lists.into_iter().filter(|(list, _)| document.get(list).is_some()).map(|(_, kind)| kind).collect();
@@ -116,14 +139,14 @@ pub async fn put(
     let before_ms = api.clock.now().0;
     let extent = Extent { keeps_attributes: false, complete, is_aps_complete };
     api.pipeline.change(Change::Map { plan, extent }).await?;
-    let mut answer = read(&api, settled(&id), None).await?;
+    let mut answer = read(api, settled(id), None).await?;
     let before = rfc3339(before_ms);
     let is_new_zone = |area: &Area| area.kind == "zone" && area.valid_from.as_ref().is_some_and(|from| *from >= before);
     if answer.areas.iter().flatten().any(is_new_zone) {
         let request = RebuildRequest { map_id: Some(answer.map_id.clone()), ..Default::default() };
         answer.rebuild_offer = api.question(|conn| rebuilds::offer_after_upload(conn, request)).await?;
     }
-    Ok(Json(answer))
+    Ok(answer)
 }
 
 /// Ends a map and its areas; their history stays.
@@ -136,7 +159,8 @@ pub async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Fallible<
 
 /// The floorplan image.
 #[utoipa::path(get, path = "/v1/maps/{id}/image", tag = "places", params(("id", description = "Map id"), AtParams),
-    responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 404, body = Problem)))]
+    responses((status = 200, content((Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/svg+xml"))),
+        (status = 404, body = Problem)))]
 pub async fn get_image(
     State(api): State<Api>,
     Path(id): Path<String>,
@@ -215,7 +239,7 @@ fn map(row: MapRow) -> Fallible<Map> {
             .map(|model::ControlPoint { lon_deg, lat_deg, x_m, y_m }| ControlPoint { lon_deg, lat_deg, x_m, y_m })
             .collect(),
     });
-    let image = row.image_type.is_some().then(|| format!("/v1/maps/{}/image", row.id));
+    let image = row.image_type.is_some().then(|| format!("/v1/maps/{}/image", in_path(&row.id)));
     Ok(Map {
         map_id: row.id,
         site_id: row.site_id,

@@ -6,9 +6,11 @@ pub mod alerts;
 pub mod areas;
 mod body;
 pub mod callbacks;
+mod description;
 pub mod dto;
 pub mod dwell;
 mod error;
+mod examples;
 pub mod feed;
 pub mod files;
 pub mod health;
@@ -41,7 +43,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::pipeline::{Defaults, Handle};
-use crate::problem::Problem;
+use crate::problem::{Problem, no_such_method};
 use crate::rebuild::Rebuilds;
 use crate::store::{ReadConnection, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -91,13 +93,13 @@ impl Api {
             .route("/v1/dwell", get(dwell::dwell))
             .route("/v1/visits", get(visits::list))
             .route("/v1/sites", get(sites::list))
-            .route("/v1/sites/{id}", get(sites::get).put(sites::put).patch(sites::patch))
-            .route("/v1/maps", get(maps::list))
+            .route("/v1/sites/{id}", get(sites::get).put(sites::put).patch(sites::patch).delete(sites::delete))
+            .route("/v1/maps", get(maps::list).post(maps::post))
             .route("/v1/maps/import", post(imports::post))
             .route("/v1/maps/{id}", get(maps::get).put(maps::put).delete(maps::delete))
             .route("/v1/maps/{id}/versions", get(maps::versions))
             .route("/v1/maps/{id}/image", get(maps::get_image).put(maps::put_image))
-            .route("/v1/areas", get(areas::list))
+            .route("/v1/areas", get(areas::list).post(areas::post))
             .route("/v1/areas/{id}", get(areas::get).put(areas::put).delete(areas::delete))
             .route("/v1/areas/{id}/versions", get(areas::versions))
             .route("/v1/rebuilds", get(rebuilds::list).post(rebuilds::post))
@@ -159,9 +161,4 @@ impl Api {
 async fn no_such_path(request: Request) -> Response {
     let detail = format!("there is no {}; /openapi.json lists what there is", request.uri().path());
     Problem::new(StatusCode::NOT_FOUND, detail).into_response()
-}
-
-async fn no_such_method(request: Request) -> Response {
-    let detail = format!("{} does not take {}", request.uri().path(), request.method());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
 }

@@ -1,13 +1,13 @@
 //! `/v1/flows`, `/v1/heatmap`, `/v1/clients` and their tracks: who goes where.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 
 use super::error::ApiError;
 use super::insight_dto::{Client, Clients, Flow, Flows, Heatmap, HeatmapCell, Track, TrackFix};
 use super::occupancy::require_areas;
 use super::params::{
-    ClientParams, FlowParams, HeatmapParams, Query, TrackParams, Window, client_kind, cursor, flag, limit, named,
+    ClientParams, FlowParams, HeatmapParams, Path, Query, TrackParams, Window, client_kind, cursor, flag, limit, named,
     seconds, settled,
 };
 use super::table::{self, Columns, Kind, Wanted};

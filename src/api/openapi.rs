@@ -1,14 +1,17 @@
 //! `/openapi.json`: the document, generated from the handlers.
 
+use std::sync::LazyLock;
+
 use axum::Json;
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
+use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::dto::DwellGroup;
 use super::{
-    alert_rules, alerts, areas, callbacks, dwell, files, health, imports, maps, movement, occupancy, patterns,
-    rebuilds, sites, sql, stream, unmapped, visits, what_if,
+    alert_rules, alerts, areas, callbacks, description, dwell, files, health, imports, maps, movement, occupancy,
+    patterns, rebuilds, sites, sql, stream, unmapped, visits, what_if,
 };
 use crate::receiver;
 
@@ -17,15 +20,18 @@ use crate::receiver;
     info(
         title = "Footfall",
         description = "Occupancy, dwell time and alerts from the location webhooks of a Juniper Mist network. Times are RFC 3339 UTC; \
-                       lengths are metres from the top left of the map, x right, y down. Errors are problem details (RFC 9457)."
+                       lengths are metres from the top left of the map, x right, y down. Errors are problem details (RFC 9457): a path that is \
+                       not there is a 404, a method that a path does not take a 405 with `Allow`, a parameter or member that is not \
+                       known a 400. Bodies are read as JSON whatever their content type says; an `Accept` that names no form that \
+                       there is gets JSON."
     ),
     paths(
         receiver::take_default, receiver::take_named,
         occupancy::now, occupancy::series, patterns::profile, patterns::peaks, patterns::capacity, patterns::visitors,
         movement::flows, movement::heatmap, movement::clients, movement::track, dwell::dwell, visits::list,
-        sites::list, sites::get, sites::put, sites::patch,
-        maps::list, imports::post, maps::get, maps::versions, maps::put, maps::delete, maps::get_image, maps::put_image,
-        areas::list, areas::get, areas::versions, areas::put, areas::delete,
+        sites::list, sites::get, sites::put, sites::patch, sites::delete,
+        maps::list, maps::post, imports::post, maps::get, maps::versions, maps::put, maps::delete, maps::get_image, maps::put_image,
+        areas::list, areas::post, areas::get, areas::versions, areas::put, areas::delete,
         rebuilds::list, rebuilds::post, rebuilds::get, rebuilds::cancel, what_if::zone, unmapped::list,
         alert_rules::list, alert_rules::post, alert_rules::preview, alert_rules::get, alert_rules::versions,
         alert_rules::put, alert_rules::delete,
@@ -59,11 +65,18 @@ pub async fn docs() -> impl IntoResponse {
     ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("docs.html")))
 }
 
-pub async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+/// The document, whole.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(Document::openapi()).expect("the document is plain data");
+    description::complete(&mut document);
+    document
+});
+
+pub async fn document() -> Json<&'static Value> {
+    Json(&DOCUMENT)
 }
 
 /// The document as indented JSON, as `footfall openapi` prints it.
 pub fn json() -> String {
-    Document::openapi().to_pretty_json().expect("the document is plain data")
+    format!("{:#}", *DOCUMENT)
 }

@@ -31,6 +31,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// What stands in the path; what is no text is a 400.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, ApiError> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(found)) => Ok(Path(found)),
+            Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
+        }
+    }
+}
+
+/// An id as it stands in a path.
+pub fn in_path(id: &str) -> String {
+    let mut path = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(char::from(byte)),
+            other => path.push_str(&format!("%{other:02X}")),
+        }
+    }
+    path
+}
+
 /// Declares the parameters of a question about some areas: its own, and those that say which areas and whose visits.
 macro_rules! scoped_params {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* })*) => {$(
@@ -373,7 +399,8 @@ pub fn limit(given: &Option<String>) -> Result<i64, ApiError> {
 
 /// Where a page of such a list begins: before this key.
 pub fn cursor(text: &str) -> Result<i64, ApiError> {
-    text.parse().map_err(|_| ApiError::BadRequest(format!("`cursor` is {text:?}; use the `next_cursor` of an answer")))
+    let key = text.parse().ok().filter(|key| *key >= 0);
+    key.ok_or_else(|| ApiError::BadRequest(format!("`cursor` is {text:?}; use the `next_cursor` of an answer")))
 }
 
 /// What is in a snapshot.
@@ -540,6 +567,16 @@ pub fn seconds(name: &str, text: &str) -> Result<f64, ApiError> {
     found
         .filter(|s| s.is_finite() && *s >= 0.0)
         .ok_or_else(|| ApiError::BadRequest(format!("`{name}` is {text:?}; it must be seconds or a duration like 5m")))
+}
+
+/// Whether a thing may be given this id.
+pub fn check_id(id: &str) -> Result<(), ApiError> {
+    if id.trim().is_empty() || id.len() > ID_BYTES_MAX || id.contains(char::is_control) {
+        return Err(ApiError::BadRequest(format!(
+            "an id must have 1 to {ID_BYTES_MAX} bytes, not all of them blanks, and no control characters"
+        )));
+    }
+    Ok(())
 }
 
 /// The settled form of an object's id.

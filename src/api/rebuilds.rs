@@ -1,14 +1,14 @@
 //! `/v1/rebuilds`: visits derived anew from the stored events.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::body::JsonBody;
 use super::dto::{Rebuild, RebuildList, RebuildOffer, RebuildRequest};
 use super::error::ApiError;
-use super::params::{DryRunParams, Query, instant_ms, named, settled};
+use super::params::{DryRunParams, Path, Query, instant_ms, named, settled};
 use super::{Api, Fallible};
 use crate::model::ids::{AreaKind, Id, MapId, SiteId};
 use crate::model::time::{EventTime, rfc3339};
@@ -28,8 +28,9 @@ pub async fn list(State(api): State<Api>) -> Fallible<Json<RebuildList>> {
     Ok(Json(RebuildList { rebuilds: records.into_iter().map(|record| answer(&api, record)).collect() }))
 }
 
-/// Asks for a rebuild: visits of the areas in question are derived anew from the stored events, late ones in their
-/// places, with the zones as they are drawn now. It is done in the background; deliveries go on, and readers see the old
+/// Asks for a rebuild: visits are derived anew from the stored events.
+///
+/// Late events are in their places, and the zones are those drawn now. It is done in the background; deliveries go on, and readers see the old
 /// visits until all of the new ones take their place at once. No visit is cut at the ends of a period.
 #[utoipa::path(post, path = "/v1/rebuilds", tag = "past", params(DryRunParams), request_body = RebuildRequest,
     responses((status = 202, body = Rebuild), (status = 200, description = "With dry_run", body = RebuildOffer),

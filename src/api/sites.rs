@@ -1,12 +1,13 @@
 //! `/v1/sites`: the sites events came from, and their settings.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use axum::http::StatusCode;
 
 use super::body::JsonBody;
 use super::dto::{self, SiteSettings, Sites};
 use super::error::ApiError;
-use super::params::{settled, time_zone};
+use super::params::{Path, check_id, settled, time_zone};
 use super::{Api, Fallible};
 use crate::config;
 use crate::model::ids::SiteId;
@@ -17,11 +18,13 @@ use crate::problem::Problem;
 use crate::store::places::SiteRecord;
 use crate::store::queries::{self, SiteRow};
 use crate::store::restore::RuleSettings;
+use crate::store::sites::ended_sites;
 
 /// Every site that an event or an upload named.
 #[utoipa::path(get, path = "/v1/sites", tag = "places", responses((status = 200, body = Sites)))]
 pub async fn list(State(api): State<Api>) -> Fallible<Json<Sites>> {
-    let rows = api.read(|conn| queries::sites(conn, None)).await?;
+    let (mut rows, ended) = api.read(|conn| Ok((queries::sites(conn, None)?, ended_sites(conn)?))).await?;
+    rows.retain(|row| !ended.contains(&row.key));
     Ok(Json(Sites { sites: rows.into_iter().map(|row| site(&api, row)).collect() }))
 }
 
@@ -42,6 +45,7 @@ pub async fn put(
     Path(id): Path<String>,
     JsonBody(settings): JsonBody<SiteSettings>,
 ) -> Fallible<Json<dto::Site>> {
+    check_id(&id)?;
     store(&api, id, settings, None).await
 }
 
@@ -56,6 +60,16 @@ pub async fn patch(
 ) -> Fallible<Json<dto::Site>> {
     let old = find(&api, settled(&id)).await?;
     store(&api, id, settings, Some(old)).await
+}
+
+/// Deletes a site: its settings go back to their defaults, and it is listed no more until an event names it again, or
+/// somebody sets it. Its history stays. A site that has maps, areas or alert rules is kept: delete these first.
+#[utoipa::path(delete, path = "/v1/sites/{id}", tag = "places", params(("id", description = "Site id")),
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Fallible<StatusCode> {
+    let row = find(&api, settled(&id)).await?;
+    api.pipeline.change(Change::EndSite(SiteId::from(row.id.as_str()))).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn store(api: &Api, id: String, new: SiteSettings, old: Option<SiteRow>) -> Fallible<Json<dto::Site>> {
@@ -105,8 +119,8 @@ fn check(settings: &SiteSettings) -> Result<(), ApiError> {
 
 async fn find(api: &Api, id: String) -> Result<SiteRow, ApiError> {
     let wanted = id.clone();
-    let rows = api.read(move |conn| queries::sites(conn, Some(&wanted))).await?;
-    rows.into_iter().next().ok_or(ApiError::NotFound { what: "site", id })
+    let (rows, ended) = api.read(move |conn| Ok((queries::sites(conn, Some(&wanted))?, ended_sites(conn)?))).await?;
+    rows.into_iter().find(|row| !ended.contains(&row.key)).ok_or(ApiError::NotFound { what: "site", id })
 }
 
 fn site(api: &Api, row: SiteRow) -> dto::Site {

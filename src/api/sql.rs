@@ -24,6 +24,8 @@ use crate::store::sql::{self, Asking, Interrupt, Parameter, SqlError};
 /// One statement.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"params": ["2026-07-01T00:00:00Z"],
+    "sql": "SELECT area_name, count(*) AS visits FROM visits WHERE entered_at > ?::TIMESTAMPTZ GROUP BY ALL"}))]
 pub struct SqlRequest {
     #[schema(
         example = "SELECT area_name, count(*) AS visits FROM visits WHERE entered_at > ?::TIMESTAMPTZ GROUP BY ALL"
@@ -31,13 +33,15 @@ pub struct SqlRequest {
     pub sql: String,
     /// Values for `?` or `$1`, in order: null, true or false, numbers, texts.
     #[serde(default)]
-    #[schema(example = json!(["2026-07-01T00:00:00Z"]))]
+    #[schema(schema_with = super::description::statement_values)]
     pub params: Vec<Value>,
     /// Rows at most, up to 100,000.
     #[serde(default = "rows_default")]
+    #[schema(minimum = 1, maximum = 100_000, default = 10_000)]
     pub limit: usize,
     /// Seconds at most, up to 60.
     #[serde(default = "timeout_default")]
+    #[schema(minimum = 0.001, maximum = 60, default = 30)]
     pub timeout_s: f64,
 }
 

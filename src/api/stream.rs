@@ -81,7 +81,7 @@ impl Wish {
     }
 }
 
-/// What happens from now on. It begins with the state: `occupancy` of every area, and `alerts` that fire. Then come
+/// What happens, as it happens. It begins with the state: `occupancy` of every area, and `alerts` that fire. Then come
 /// `occupancy` of areas where it has changed and `positions` of clients that have moved, each at most once a second, and
 /// `alert.firing` and `alert.resolved`, as callbacks get them. A reader that was too slow gets the state again.
 #[utoipa::path(get, path = "/v1/stream", tag = "metrics", params(StreamParams),

@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::dto::{Visit, Visits};
 use super::error::ApiError;
 use super::occupancy::require_areas;
-use super::params::{Query, VisitParams, Window, seconds};
+use super::params::{Query, VisitParams, Window, cursor, seconds};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::ids::Id;
@@ -76,11 +76,6 @@ fn limit(text: &str) -> Result<i64, ApiError> {
     text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
         ApiError::BadRequest(format!("`limit` is {text:?}; it must be a whole number from 1 to {LIMIT_MAX}"))
     })
-}
-
-fn cursor(text: &str) -> Result<i64, ApiError> {
-    text.parse()
-        .map_err(|_| ApiError::BadRequest(format!("`cursor` is {text:?}; give the `next_cursor` of the page before")))
 }
 
 fn visit(row: VisitRow) -> Visit {

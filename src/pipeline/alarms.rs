@@ -121,10 +121,10 @@ pub struct ScheduleTimes {
     /// `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`.
     #[schema(example = json!(["mon", "tue"]))]
     pub days: Vec<String>,
-    #[schema(example = "08:00")]
+    #[schema(example = "08:00", pattern = "^([01]?[0-9]|2[0-3]):[0-5]?[0-9]$")]
     pub from: String,
     /// Not included; `24:00` is the end of the day.
-    #[schema(example = "18:30")]
+    #[schema(example = "18:30", pattern = "^(([01]?[0-9]|2[0-3]):[0-5]?[0-9]|24:00)$")]
     pub to: String,
 }
 

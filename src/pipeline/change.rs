@@ -15,6 +15,7 @@ use crate::store::outbox::{self, Attempt, CallbackRecord, SilenceRecord, Verdict
 use crate::store::places::{self, AreaPut, AreaRecord, Effect, FeatureRecord, MapRecord, SiteRecord};
 use crate::store::restore::RuleSettings;
 use crate::store::row::{self, Instant, column};
+use crate::store::sites;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{ReadConnection, StoreError};
 
@@ -49,6 +50,7 @@ pub enum Change {
         height_px: Option<u32>,
         bytes: Vec<u8>,
     },
+    EndSite(SiteId),
     EndMap(MapId),
     EndArea(AreaId),
     /// A new alert rule, or another version of one.
@@ -170,6 +172,15 @@ pub fn apply(
         writer.read(Places::read)?.enter_in(&mut directory);
     }
     check(&changes, &directory)?;
+    for change in &changes {
+        if let Change::EndSite(id) = change {
+            let left = writer.read(|conn| sites::left_on_site(conn, id))?;
+            if !left.is_empty() {
+                let detail = format!("site {id} has {} still: delete these first", left.join(", "));
+                return Err(ChangeError::Conflict(detail));
+            }
+        }
+    }
     let mut maker = Maker { directory, drain: Drain::default(), now, outcomes: Vec::new() };
     let work = |conn: &ReadConnection| changes.into_iter().try_for_each(|change| maker.make(conn, change));
     if is_rehearsal { writer.rehearse(work) } else { writer.in_transaction(work) }?;
@@ -181,6 +192,7 @@ fn check(changes: &[Change], directory: &Directory) -> Result<(), ChangeError> {
     let comes = |id: &MapId| changes.iter().any(|change| matches!(change, Change::Map { plan, .. } if plan.id == *id));
     for change in changes {
         match change {
+            Change::EndSite(id) if !directory.is_known_site(id) => return Err(unknown("site", id)),
             Change::EndMap(id) | Change::Image { map: id, .. } if !directory.is_known_map(id) && !comes(id) => {
                 return Err(unknown("map", id));
             }
@@ -211,11 +223,13 @@ impl Maker {
             Change::Site(record) => {
                 let key = self.site_key(&record.id);
                 self.write_new_keys(conn)?;
+                sites::begin_site(conn, key)?;
                 places::put_site(conn, key, &record, self.now)
             }
             Change::SiteName { id, name, time_zone } => {
                 let key = self.site_key(&id);
                 self.write_new_keys(conn)?;
+                sites::begin_site(conn, key)?;
                 let effect = places::name_site(conn, key, name.as_deref(), time_zone.as_deref())?;
                 self.tell("site", id.to_string(), name, None, effect);
                 Ok(())
@@ -316,6 +330,10 @@ impl Maker {
                     self.tell("delivery", String::new(), None, None, Effect::Changed);
                 }
                 Ok(())
+            }
+            Change::EndSite(id) => {
+                let key = self.site_key(&id);
+                sites::end_site(conn, key, id, self.now)
             }
             Change::EndMap(id) => {
                 let key = self.map_key(&id, None);

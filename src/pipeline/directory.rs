@@ -56,6 +56,10 @@ impl Directory {
         self.clients.insert(id, ClientEntry { key, name: name.map(String::into_boxed_str) });
     }
 
+    pub fn is_known_site(&self, id: &SiteId) -> bool {
+        self.sites.contains_key(id)
+    }
+
     pub fn is_known_map(&self, id: &MapId) -> bool {
         self.maps.contains_key(id)
     }

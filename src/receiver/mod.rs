@@ -13,6 +13,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +23,7 @@ use axum::{Json, Router};
 use crate::clock::Clock;
 use crate::model::topic;
 use crate::pipeline::{Handle, Receipt, Refused};
-use crate::problem::Problem;
+use crate::problem::{Problem, no_such_method};
 use crate::telemetry::Metrics;
 use decode::BodyError;
 use signature::{Demand, SignatureError};
@@ -65,6 +66,7 @@ impl Receiver {
         Router::new()
             .route("/v1/webhooks/mist", post(take_default))
             .route("/v1/webhooks/mist/{source}", post(take_named))
+            .method_not_allowed_fallback(no_such_method)
             .with_state(self)
     }
 }
@@ -73,9 +75,15 @@ impl Receiver {
 ///
 /// 200 means that every event is committed. The signature of the raw bytes stands in `X-Mist-Signature-v2`.
 #[utoipa::path(post, path = "/v1/webhooks/mist", tag = "webhooks",
-    request_body(content = serde_json::Value, description = "`{\"topic\", \"events\"}`, plain or gzip"),
+    request_body(content = serde_json::Value, description = "A topic and its events, plain or gzip", example = json!({
+        "topic": "location", "events": [{"site_id": "4ac1dcf4-9d8b-7211-65c4-057819f0862b",
+            "map_id": "63eda950-c6da-11e4-a628-60f81dd250cc", "type": "wifi", "mac": "5684dae9ac8b",
+            "x": 13.5, "y": 3.3, "timestamp": 1782892800}]})),
     responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 413, body = Problem), (status = 503, body = Problem, description = "Nothing was kept: send it again")))]
+        (status = 404, body = Problem, description = "There is no source named `default`"),
+        (status = 413, body = Problem), (status = 415, body = Problem),
+        (status = 503, body = Problem, description = "Nothing was kept: send it again",
+            headers(("Retry-After" = i64, description = "Seconds")))))]
 pub async fn take_default(State(receiver): State<Receiver>, request: Request<Body>) -> Response {
     receiver.take(DEFAULT_SOURCE, request).await
 }
@@ -83,14 +91,21 @@ pub async fn take_default(State(receiver): State<Receiver>, request: Request<Bod
 /// A webhook delivery of a named source.
 #[utoipa::path(post, path = "/v1/webhooks/mist/{source}", tag = "webhooks",
     params(("source", description = "The source's name in the configuration")),
-    request_body(content = serde_json::Value, description = "`{\"topic\", \"events\"}`, plain or gzip"),
+    request_body(content = serde_json::Value, description = "A topic and its events, plain or gzip", example = json!({
+        "topic": "zone", "events": [{"site_id": "4ac1dcf4-9d8b-7211-65c4-057819f0862b",
+            "zone_id": "0d1f5a52-0001-4c00-8000-000000000001", "trigger": "enter", "type": "wifi",
+            "mac": "5684dae9ac8b", "timestamp": 1782892800}]})),
     responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 404, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+        (status = 503, body = Problem, description = "Nothing was kept: send it again",
+            headers(("Retry-After" = i64, description = "Seconds")))))]
 pub async fn take_named(
     State(receiver): State<Receiver>,
-    Path(source): Path<String>,
+    source: Result<Path<String>, PathRejection>,
     request: Request<Body>,
 ) -> Response {
+    // What is no text names no source.
+    let source = source.map_or_else(|_| String::new(), |Path(name)| name);
     receiver.take(&source, request).await
 }
 

@@ -15,6 +15,7 @@ pub mod queries;
 pub mod rebuilds;
 pub mod restore;
 pub mod row;
+pub mod sites;
 pub mod sql;
 pub mod writer;
 

@@ -72,7 +72,7 @@ impl Group {
             Group::Area => ("c.area_id", "c.name", ""),
             Group::Map => (
                 "c.map_id",
-                "(SELECT v.name FROM store.maps m JOIN store.map_versions v USING (map_key)
+                "(SELECT v.name FROM store.maps m JOIN store.map_versions v USING (map_key) \
                   WHERE m.map_id = c.map_id AND v.valid_to IS NULL)",
                 "",
             ),

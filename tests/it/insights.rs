@@ -379,3 +379,14 @@ async fn tables_come_as_csv_arrow_and_parquet_too() {
         assert_eq!(arrow_rows as i64, rows, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_group_is_answered() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    for group in ["area", "map", "site", "tag", "kind"] {
+        for path in ["/v1/occupancy/series", "/v1/dwell"] {
+            app.get(&format!("{path}?group_by={group}")).await;
+        }
+    }
+}

@@ -4,6 +4,7 @@ mod alerts;
 mod architecture;
 mod callbacks;
 mod commands;
+mod contract;
 mod faults;
 mod grafana;
 mod harness;

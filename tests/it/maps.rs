@@ -34,6 +34,77 @@ async fn a_vendor_map_with_pixels_counts_in_metres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_map_is_made_with_its_own_id_or_a_new_one() {
+    let app = TestApp::start().await;
+    let make = async |body: Value| {
+        let answer = app.client.post(format!("{}/v1/maps", app.base)).json(&body).send().await.unwrap();
+        let place = answer.headers().get("location").map(|place| place.to_str().unwrap().to_owned());
+        (answer.status(), place, answer.json::<Value>().await.unwrap())
+    };
+    let (status, place, made) = make(json!({"name": "Attic", "width_m": 5, "height_m": 4})).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let id = made["map_id"].as_str().unwrap();
+    assert_eq!((id.len(), &id[14..15], place.unwrap()), (36, "4", format!("/v1/maps/{id}")));
+    assert_eq!(app.get(&format!("/v1/maps/{id}")).await["name"], "Attic");
+    let (status, place, made) = make(json!({"id": "cellar 2/ä", "name": "Cellar", "site_id": SITE})).await;
+    assert_eq!((status, place.as_deref()), (StatusCode::CREATED, Some("/v1/maps/cellar%202%2F%C3%A4")), "{made}");
+    assert_eq!(app.get(&place.unwrap()).await["map_id"], "cellar 2/ä");
+    let (status, _, problem) = make(json!({"id": "cellar 2/ä"})).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(problem["detail"].as_str().unwrap().contains("PUT"), "{problem}");
+    assert_eq!(make(json!({"id": "", "name": "Nameless"})).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(make(json!({"width_m": "wide"})).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(app.get("/v1/maps").await["maps"].as_array().unwrap().len(), 2);
+    // So is an area.
+    let corners = json!([{"x": 0, "y": 0}, {"x": 4, "y": 0}, {"x": 4, "y": 4}]);
+    let zone = json!({"map_id": id, "name": "Trunk", "vertices_m": corners});
+    let (status, made) = app.call(Method::POST, "/v1/areas", Some(zone.clone())).await;
+    assert_eq!((status, &made["name"]), (StatusCode::CREATED, &json!("Trunk")), "{made}");
+    let mut again = zone;
+    again["id"] = made["area_id"].clone();
+    assert_eq!(app.call(Method::POST, "/v1/areas", Some(again)).await.0, StatusCode::CONFLICT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_site_is_listed_again_once_something_names_it() {
+    let app = TestApp::start().await;
+    let site = format!("/v1/sites/{SITE}");
+    let listed = async || app.get("/v1/sites").await["sites"].as_array().unwrap().len();
+    app.upload_map().await;
+    app.deliver(&delivery("location", vec![fix(ANN, 0.0, 5.0, 5.0)])).await;
+    let settings = json!({"name": "Clinic", "time_zone": "Europe/Lisbon", "exit_grace_s": 3});
+    app.call(Method::PUT, &site, Some(settings)).await;
+    let (status, problem) = app.call(Method::DELETE, &site, None).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(problem["detail"].as_str().unwrap().contains("1 map, 2 areas"), "{problem}");
+    app.call(Method::DELETE, &format!("/v1/maps/{MAP}"), None).await;
+    assert_eq!(app.call(Method::DELETE, &site, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!((listed().await, app.call(Method::GET, &site, None).await.0), (0, StatusCode::NOT_FOUND));
+    assert_eq!(app.call(Method::DELETE, &site, None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(app.call(Method::PATCH, &site, Some(json!({}))).await.0, StatusCode::NOT_FOUND);
+    // Its history is there still; a repeated delivery is no news of it.
+    assert_eq!(app.get(&format!("/v1/visits?site={SITE}&to=2026-07-02T00:00:00Z")).await["visits"], json!([]));
+    app.deliver(&delivery("location", vec![fix(ANN, 0.0, 5.0, 5.0)])).await;
+    let app = app.restart().await;
+    let listed = async || app.get("/v1/sites").await["sites"].as_array().unwrap().len();
+    assert_eq!(listed().await, 0);
+    app.deliver(&delivery("location", vec![fix(ANN, 9.0, 5.0, 5.0)])).await;
+    let found = app.get(&site).await;
+    assert_eq!(
+        (&found["name"], &found["time_zone"], &found["exit_grace_s"]),
+        (&Value::Null, &json!("UTC"), &Value::Null)
+    );
+    // So does an upload, and whoever sets it.
+    assert_eq!(app.call(Method::DELETE, &site, None).await.0, StatusCode::NO_CONTENT);
+    app.upload_map().await;
+    assert_eq!(listed().await, 1);
+    app.call(Method::DELETE, &format!("/v1/maps/{MAP}"), None).await;
+    assert_eq!(listed().await, 0);
+    app.call(Method::PUT, &site, Some(json!({}))).await;
+    assert_eq!(listed().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_a_new_version_and_the_same_again_is_none() {
     let app = TestApp::start().await;
     app.upload_map().await;

@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod forum;
 pub mod listener;
 pub mod process;
+pub mod requests;
 
 use std::io::Write;
 use std::net::SocketAddr;
