@@ -13,6 +13,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::api::Api;
 use crate::api::feed::Feed;
+use crate::api::page;
 use crate::callbacks::Callbacks;
 use crate::clock::{Clock, stopwatch};
 use crate::config::Config;
@@ -90,7 +91,8 @@ impl App {
             source_names,
         };
         // Answers to senders are too short to compress.
-        let router = receiver.router().merge(api.router().layer(CompressionLayer::new()));
+        let asked = api.router().merge(page::router()).layer(CompressionLayer::new());
+        let router = receiver.router().merge(asked);
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
         Ok(App {

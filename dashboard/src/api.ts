@@ -22,8 +22,8 @@ export const base = new URL('.', document.baseURI).pathname.replace(/\/$/, '');
 
 export const client = createClient<paths>({ baseUrl: base });
 
-/// The answer, or a Problem thrown: `await told(client.GET('/v1/sites'))`.
-export async function told<T>(asking: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+/// The answer, or a Problem thrown: `await told(client.GET('/v1/sites'))`. JSON, of the forms that there are.
+export async function told<T>(asking: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<Exclude<T, string>> {
   let answer;
   try {
     answer = await asking;
@@ -32,7 +32,7 @@ export async function told<T>(asking: Promise<{ data?: T; error?: unknown; respo
     throw new Problem(strings.errors.unreachable, 0);
   }
   const { data, error, response } = answer;
-  if (response.ok) return data as T;
+  if (response.ok) return data as Exclude<T, string>;
   const problem = error as Partial<Schemas['Problem']> | undefined;
   throw new Problem(problem?.detail ?? strings.errors.status(response.status), response.status, problem?.errors ?? []);
 }

@@ -4,8 +4,6 @@
 import { effect, signal } from '@preact/signals';
 import { type Schemas, address } from './api';
 
-export type LiveOccupancy = Schemas['AreaOccupancy'] | { area_id: string; area_kind: string; current: number };
-
 export interface LivePosition {
   map_id: string;
   client_id: string;

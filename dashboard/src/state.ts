@@ -1,6 +1,6 @@
 // What all views share: the sites and floors there are, which are chosen, the theme.
 
-import { computed, effect, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
 import { Problem, type Schemas, client, told } from './api';
 import { strings } from './strings';
 import { param, place, setParams } from './url';
@@ -12,6 +12,7 @@ export type Area = Schemas['Area'];
 /// `undefined` until they are known.
 export const sites = signal<Site[] | undefined>();
 export const maps = signal<FloorMap[] | undefined>();
+export const areas = signal<Area[] | undefined>();
 /// Why they are not.
 export const problem = signal<Problem | undefined>();
 
@@ -20,13 +21,26 @@ export const site = computed(() => sites.value?.find((one) => one.site_id === pa
 export const siteMaps = computed(() => (maps.value ?? []).filter((one) => one.site_id === site.value?.site_id && one.is_mapped));
 /// The chosen floor of that site.
 export const map = computed(() => siteMaps.value.find((one) => one.map_id === param('map')) ?? siteMaps.value[0]);
+/// Areas of the chosen floor, zones first, by name.
+export const mapAreas = computed(() =>
+  (areas.value ?? [])
+    .filter((one) => one.map_id === map.value?.map_id && one.is_mapped)
+    .sort((a, b) => b.kind.localeCompare(a.kind) || (a.name ?? '').localeCompare(b.name ?? '')),
+);
+/// The time zone of the chosen site.
 export const zone = computed(() => site.value?.time_zone ?? 'UTC');
 
+/// Reads sites, floors and areas; again after any of them was changed.
 export async function loadPlaces(): Promise<void> {
   try {
-    const [foundSites, foundMaps] = await Promise.all([told(client.GET('/v1/sites')), told(client.GET('/v1/maps'))]);
-    sites.value = foundSites.sites;
-    maps.value = foundMaps.maps;
+    const asked = [client.GET('/v1/sites'), client.GET('/v1/maps'), client.GET('/v1/areas')] as const;
+    const [foundSites, foundMaps, foundAreas] = await Promise.all([told(asked[0]), told(asked[1]), told(asked[2])]);
+    batch(() => {
+      sites.value = foundSites.sites;
+      maps.value = foundMaps.maps;
+      // As GeoJSON it comes only when asked for.
+      areas.value = (foundAreas as Schemas['Areas']).areas;
+    });
     problem.value = undefined;
   } catch (error) {
     problem.value = error instanceof Problem ? error : new Problem(strings.errors.unknown, 0);

@@ -20,6 +20,7 @@ pub mod maps;
 pub mod movement;
 pub mod occupancy;
 pub mod openapi;
+pub mod page;
 mod params;
 pub mod patterns;
 pub mod rebuilds;

@@ -119,6 +119,7 @@ fn announce(args: &Demo, base: &str, tally: &Tally) {
         println!("Played {} events of history.", HumanCount(tally.events));
     }
     println!("The crowd is live; Ctrl-C stops it.\n");
+    println!("  the page           {base}/");
     println!("  who is where       curl '{base}/v1/occupancy'");
     println!("  the last day       curl '{base}/v1/occupancy/series?bucket=1h'");
     println!("  how long they stay curl '{base}/v1/dwell'");

@@ -67,7 +67,7 @@ export class Plan {
     }
     this.floor = floor;
     this.dark = dark;
-    const url = floor.image && address(`/v1/maps/${encodeURIComponent(floor.map_id)}/image`, { v: floor.version });
+    const url = floor.image && address(`/v1/maps/${encodeURIComponent(floor.map_id)}/image`, { at: floor.valid_from ?? undefined });
     this.image.setSource(url ? new ImageStatic({ url, imageExtent: extent, projection: plane, interpolate: true }) : null);
     this.zoneLayer.changed();
   }

@@ -31,7 +31,7 @@ export interface ChartProps {
 
 export function Chart({ title, option, deps, csv, height = 280 }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
-  const chart = useRef<EChartsType>();
+  const chart = useRef<EChartsType | undefined>(undefined);
   const [isBroken, setBroken] = useState(false);
   const dark = isDark.value;
   useEffect(() => {

@@ -2,11 +2,11 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { type Schemas, client, told } from '../api';
-import { areaKey, firing, occupancy, onPositions } from '../live';
+import { client, told } from '../api';
+import { type LivePosition, areaKey, firing, occupancy, onPositions } from '../live';
 import { Dots, kindColours } from '../plan/dots';
 import { Plan, type Shade } from '../plan/plan';
-import { type Area, type FloorMap, isDark, isKiosk, map, site, zone } from '../state';
+import { type Area, type FloorMap, isDark, isKiosk, map, mapAreas, site, zone } from '../state';
 import { strings } from '../strings';
 import { clock } from '../time';
 import { Answer, Empty, useAsk } from '../ui/ask';
@@ -38,11 +38,11 @@ export function Live() {
 }
 
 function Floor({ floor }: { floor: FloorMap }) {
-  const zones = useMemo(() => floor.areas.filter((area) => area.kind === 'zone'), [floor]);
+  const zones = useMemo(() => mapAreas.value.filter((area) => area.kind === 'zone'), [mapAreas.value]);
   const shadesBy = param('shade', 'clients');
   const shades = shadesOf(zones, shadesBy);
   return (
-    <div class={isKiosk.value ? 'live kiosk' : 'live'}>
+    <div class={isKiosk.value ? 'floor kiosk' : 'floor'}>
       <PlanView floor={floor} zones={zones} shades={shades} />
       <aside class="side">
         <ZoneTable zones={zones} shades={shades} />
@@ -68,8 +68,8 @@ function shadesOf(zones: Area[], by: string): Map<string, Shade> {
 
 function PlanView({ floor, zones, shades }: { floor: FloorMap; zones: Area[]; shades: Map<string, Shade> }) {
   const box = useRef<HTMLDivElement>(null);
-  const plan = useRef<Plan>();
-  const dots = useRef<Dots>();
+  const plan = useRef<Plan | undefined>(undefined);
+  const dots = useRef<Dots | undefined>(undefined);
   const [lacksWebgl, setLacksWebgl] = useState(false);
   const dark = isDark.value;
   useEffect(() => {
@@ -131,7 +131,7 @@ function PlanView({ floor, zones, shades }: { floor: FloorMap; zones: Area[]; sh
 }
 
 /// Clients where they were seen last, until the stream tells more of them.
-async function placeClients(mapId: string, signal: AbortSignal, place: (positions: Schemas['LivePosition'][]) => void) {
+async function placeClients(mapId: string, signal: AbortSignal, place: (positions: LivePosition[]) => void) {
   const from = `-${site.value?.presence_timeout_s ?? 300}s`;
   let cursor: string | undefined;
   try {
