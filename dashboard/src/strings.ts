@@ -78,6 +78,32 @@ export const strings = {
     zoomOut: 'Zoom out',
     fit: 'Whole floor',
   },
+
+  // History.
+  history: {
+    title: 'History',
+  },
+
+  // Zones: drawing, uploads, rebuilds.
+  zones: {
+    title: 'Zones',
+  },
+
+  // Alerts, rules, silences, endpoints.
+  alerts: {
+    title: 'Alerts',
+  },
+
+  // SQL.
+  sql: {
+    title: 'SQL',
+  },
+
+  // First run.
+  setup: {
+    title: 'Set-up',
+  },
+
   time: {
     zone: (name: string) => `Times in ${name}`,
     from: 'From',

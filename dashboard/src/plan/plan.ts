@@ -33,7 +33,7 @@ export class Plan {
   readonly map: OlMap;
   readonly zones = new VectorSource<Feature>();
   readonly zoneLayer: VectorLayer;
-  private readonly image = new ImageLayer<ImageStatic>({ zIndex: 0 });
+  private readonly image = new ImageLayer<ImageStatic>({ zIndex: 0, className: 'ol-layer plan-image' });
   private readonly heat = new ImageLayer<ImageStatic>({ zIndex: 2, opacity: 0.75 });
   private shades = new Map<string, Shade>();
   private dark = false;
@@ -41,7 +41,7 @@ export class Plan {
   private floor: FloorMap | undefined;
 
   constructor(target: HTMLElement) {
-    this.zoneLayer = new VectorLayer({ source: this.zones, zIndex: 1, declutter: false, style: (feature) => this.styleOf(feature as Feature) });
+    this.zoneLayer = new VectorLayer({ source: this.zones, zIndex: 1, className: 'ol-layer plan-zones', declutter: false, style: (feature) => this.styleOf(feature as Feature) });
     this.map = new OlMap({
       target,
       layers: [this.image, this.zoneLayer, this.heat],
@@ -67,7 +67,7 @@ export class Plan {
     }
     this.floor = floor;
     this.dark = dark;
-    const url = floor.image && address(`/v1/maps/${encodeURIComponent(floor.map_id)}/image`, { at: floor.valid_from ?? undefined });
+    const url = floor.image && address(`/v1/maps/${encodeURIComponent(floor.map_id)}/image`);
     this.image.setSource(url ? new ImageStatic({ url, imageExtent: extent, projection: plane, interpolate: true }) : null);
     this.zoneLayer.changed();
   }
@@ -140,7 +140,7 @@ export class Plan {
       fill: new Fill({ color: fill }),
       stroke: new Stroke({ color: stroke, width }),
       text: new Text({
-        text: shade ? [`${shade.count}\n`, '700 18px system-ui, sans-serif', name, '500 12px system-ui, sans-serif'] : [name, '500 12px system-ui, sans-serif'],
+        text: shade ? [String(shade.count), '700 18px system-ui, sans-serif', '\n', '', name, '500 12px system-ui, sans-serif'] : [name, '500 12px system-ui, sans-serif'],
         overflow: false,
         fill: new Fill({ color: this.dark ? '#f2f7f7' : '#10272a' }),
         stroke: new Stroke({ color: this.dark ? 'rgba(16, 24, 26, 0.9)' : 'rgba(255, 255, 255, 0.9)', width: 4 }),

@@ -1,0 +1,136 @@
+// Walks through the page in a real browser, against the real server with its demo crowd. Each file beside this one walks one
+// view; what it asserts, that nothing is said on the console, and that axe finds nothing, is the test. Pictures of each view,
+// light and dark, go to dashboard/pictures.
+//
+//     node walk/walk.mjs PATH_TO_FOOTFALL [VIEW ...]
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const pictures = join(here, '..', 'pictures');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const CHROMIUM_ARGS = [
+  '--no-sandbox', '--disable-gpu', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+
+/// What software rendering says about itself, and no fault of the page.
+const NOISE = [/GPU stall due to ReadPixels/, /WebGL.*software/i];
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/// Starts the demo on a file of its own; resolves once its crowd is live.
+export async function startDemo(program, args = []) {
+  const dir = mkdtempSync(join(tmpdir(), 'footfall-walk-'));
+  const [port, postgres] = [await freePort(), await freePort()];
+  const address = (port) => `127.0.0.1:${port}`;
+  const server = spawn(program, ['demo', '--history-days', '1', '--store', join(dir, 'demo.duckdb'), '--listen', address(port), '--postgres-listen', address(postgres), ...args]);
+  let said = '';
+  const base = `http://${address(port)}`;
+  await new Promise((resolve, reject) => {
+    const hear = (data) => {
+      said += data;
+      if (said.includes('The crowd is live')) resolve();
+    };
+    server.stdout.on('data', hear);
+    server.stderr.on('data', hear);
+    server.on('exit', () => reject(new Error(`the demo ended:\n${said}`)));
+  });
+  return {
+    base,
+    stop: async () => {
+      const ended = new Promise((resolve) => server.on('exit', resolve));
+      server.kill('SIGTERM');
+      await ended;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: CHROMIUM_ARGS });
+
+/// A page that keeps what its console said.
+export async function newPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: 'light', ...options });
+  const page = await context.newPage();
+  const faults = [];
+  page.on('console', (message) => {
+    const text = message.text();
+    if (['error', 'warning'].includes(message.type()) && !NOISE.some((noise) => noise.test(text))) faults.push(`${message.type()}: ${text} (${message.location().url})`);
+  });
+  page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
+  page.on('request', (request) => {
+    const { hostname, protocol } = new URL(request.url());
+    if (protocol.startsWith('http') && hostname !== '127.0.0.1') faults.push(`asked ${request.url()}`);
+  });
+  return { page, faults, context };
+}
+
+export async function assertAccessible(page, what) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }));
+  const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n    ${nodes.slice(0, 5).map((node) => `${node.target} ${node.failureSummary?.split('\n').slice(1).join(' ')}`).join('\n    ')}`);
+  assert.deepEqual(told, [], `axe on ${what}`);
+}
+
+/// Asks the server itself.
+function apiOf(base) {
+  return async (method, path, body) => {
+    const answer = await fetch(base + path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+    const text = await answer.text();
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+    return text ? JSON.parse(text) : undefined;
+  };
+}
+
+async function main() {
+  const [program, ...wanted] = process.argv.slice(2);
+  assert.ok(program, 'node walk/walk.mjs PATH_TO_FOOTFALL [VIEW ...]');
+  const all = readdirSync(here).filter((name) => name.endsWith('.mjs') && !['walk.mjs', 'frames.mjs'].includes(name)).map((name) => name.replace('.mjs', '')).sort();
+  const views = wanted.length ? wanted : all;
+  mkdirSync(pictures, { recursive: true });
+  const demo = await startDemo(program);
+  const browser = await launch();
+  let failed = 0;
+  for (const view of views) {
+    const { default: walk } = await import(`./${view}.mjs`);
+    for (const colorScheme of ['light', 'dark']) {
+      const { page, faults, context } = await newPage(browser, { colorScheme });
+      const since = Date.now();
+      try {
+        // The whole walk in the light; in the dark only the view, for its picture and its contrasts.
+        await walk({ page, base: demo.base, api: apiOf(demo.base), isWhole: colorScheme === 'light', browser, program });
+        await assertAccessible(page, `${view}, ${colorScheme}`);
+        assert.deepEqual(faults, [], `${view}, ${colorScheme}: the console`);
+        await page.screenshot({ path: join(pictures, `${view}-${colorScheme}.png`) });
+        console.log(`ok   ${view}, ${colorScheme} (${((Date.now() - since) / 1000).toFixed(1)} s)`);
+      } catch (error) {
+        failed += 1;
+        console.log(`FAIL ${view}, ${colorScheme}: ${error.stack ?? error}\nconsole: ${faults.join('\n')}`);
+        await page.screenshot({ path: join(pictures, `${view}-${colorScheme}-failed.png`) }).catch(() => undefined);
+      }
+      await context.close();
+    }
+  }
+  await browser.close();
+  await demo.stop();
+  console.log(`${views.length * 2 - failed} passed, ${failed} failed`);
+  process.exit(failed ? 1 : 0);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
