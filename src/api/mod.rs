@@ -5,6 +5,7 @@ pub mod alert_rules;
 pub mod alerts;
 pub mod areas;
 mod body;
+mod caching;
 pub mod callbacks;
 mod description;
 pub mod dto;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tokio::sync::{Semaphore, watch};
@@ -136,6 +138,7 @@ impl Api {
             .route("/docs", get(openapi::docs))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
+            .layer(from_fn(caching::keep))
             .with_state(self)
     }
 
