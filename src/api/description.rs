@@ -138,6 +138,7 @@ fn parameter_schema(path: &str, name: &str) -> Option<(Value, Value)> {
             let pattern = "^[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*$";
             (json!({"type": "string", "pattern": pattern}), json!(format!("level-1={}", examples::MAP)))
         }
+        "last_event_id" | "Last-Event-ID" => (text, json!("17-12.15")),
         "topics" => {
             let topic = "(occupancy|positions|alerts)";
             let pattern = format!("^{topic}(,{topic})*$");
