@@ -44,6 +44,7 @@ pub async fn list(State(api): State<Api>, Query(params): Query<AlertParams>) -> 
         from_ms: instant("from", &params.from)?,
         to_ms: instant("to", &params.to)?,
         before: params.cursor.as_deref().map(cursor).transpose()?,
+        after: None,
         limit: limit + 1,
     };
     let mut alerts = api.read(move |conn| alerts::list(conn, &filter)).await?;

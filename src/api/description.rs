@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{examples, table};
+use super::{caching, examples, table};
 
 /// Completes the document that was made from the handlers.
 pub fn complete(document: &mut Value) {
@@ -17,6 +17,9 @@ pub fn complete(document: &mut Value) {
             }
             body(operation, &parts);
             forms(operation);
+            if method == "get" && caching::is_tagged(path) {
+                tagged(operation);
+            }
             errors(path, operation);
             responses(operation);
         }
@@ -135,6 +138,7 @@ fn parameter_schema(path: &str, name: &str) -> Option<(Value, Value)> {
             let pattern = "^[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*$";
             (json!({"type": "string", "pattern": pattern}), json!(format!("level-1={}", examples::MAP)))
         }
+        "last_event_id" | "Last-Event-ID" => (text, json!("17-12.15")),
         "topics" => {
             let topic = "(occupancy|positions|alerts)";
             let pattern = format!("^{topic}(,{topic})*$");
@@ -208,6 +212,19 @@ fn forms(operation: &mut Value) {
 
 fn binary() -> Value {
     json!({"type": "string", "format": "binary"})
+}
+
+/// Whoever has the answer already is told so in short.
+fn tagged(operation: &mut Value) {
+    let parameters = members(operation).entry("parameters").or_insert(json!([]));
+    parameters.as_array_mut().expect("parameters are a list").push(json!({
+        "name": "If-None-Match", "in": "header", "required": false, "schema": {"type": "string"},
+        "description": "The `ETag` of the answer that there is already: while nothing has changed, 304 comes instead.",
+        "example": "W/\"5f2d3c4b5a69788796a5b4c3d2e1f001\"",
+    }));
+    let responses = &mut operation["responses"];
+    responses["200"]["headers"]["ETag"] = json!({"description": "Of this answer", "schema": {"type": "string"}});
+    responses["304"] = json!({});
 }
 
 /// Errors that come from around the handlers.

@@ -5,6 +5,8 @@ pub mod alert_rules;
 pub mod alerts;
 pub mod areas;
 mod body;
+mod bookmark;
+mod caching;
 pub mod callbacks;
 mod description;
 pub mod dto;
@@ -16,6 +18,7 @@ pub mod files;
 pub mod health;
 pub mod imports;
 pub mod insight_dto;
+mod line;
 pub mod maps;
 pub mod movement;
 pub mod occupancy;
@@ -37,6 +40,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tokio::sync::{Semaphore, watch};
@@ -137,6 +141,7 @@ impl Api {
             .route("/docs", get(openapi::docs))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
+            .layer(from_fn(caching::keep))
             .with_state(self)
     }
 

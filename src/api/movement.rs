@@ -93,6 +93,7 @@ pub async fn heatmap(
     api.question(move |conn| {
         let found = plans::maps(conn, None, Some(&map), None)?.pop();
         let found = found.ok_or(ApiError::NotFound { what: "map", id: map.clone() })?;
+        check_cells(&found, cell_m)?;
         let places = Places::read(conn)?;
         let site = places.sites.iter().find(|site| Some(site.id.to_string()) == found.site_id);
         let rules = site.map_or(defaults.rules, |site| site.rules.within(defaults.rules));
@@ -124,6 +125,21 @@ pub async fn heatmap(
         table::answer(form, "heatmap", &answer, HEATMAP, |answer| answer.cells.iter().map(table::row).collect())
     })
     .await
+}
+
+/// Cells that a heat map may have.
+const CELLS_MAX: f64 = 1e6;
+
+/// Refuses cells so small that the whole map has too many.
+fn check_cells(map: &plans::MapRow, cell_m: f64) -> Result<(), ApiError> {
+    let (Some(width_m), Some(height_m)) = (map.width_m, map.height_m) else { return Ok(()) };
+    let cells = (width_m / cell_m).ceil() * (height_m / cell_m).ceil();
+    if cells > CELLS_MAX {
+        let least_m = ((width_m * height_m / CELLS_MAX).sqrt() * 10.0).ceil() / 10.0;
+        let detail = format!("`cell_m` is too small: this map would have {cells} cells; give {least_m} or more");
+        return Err(ApiError::BadRequest(detail));
+    }
+    Ok(())
 }
 
 const CLIENTS: Columns = &[

@@ -386,6 +386,8 @@ pub struct StreamParams {
     /// `occupancy`, `positions`, `alerts`, with commas between. By default occupancy and alerts.
     #[param(example = "occupancy,positions")]
     pub topics: Option<String>,
+    /// The id of the last event that was read, for readers who cannot send the header `Last-Event-ID`.
+    pub last_event_id: Option<String>,
 }
 
 /// Rows on a page of a list that is read newest first: up to 1,000, by default 100.

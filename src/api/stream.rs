@@ -1,32 +1,30 @@
 //! `GET /v1/stream`: what happens, as it happens, as server-sent events.
 //!
-//! A stream begins with the whole state, and so does a reader that comes back after a break or was too slow: nothing has
-//! to be kept for anybody.
+//! A stream begins with the whole state. A reader that comes back after a break, with the id of the last event it has read,
+//! or that was too slow, is told of the alerts it missed, and the rest as it stands now: nothing is kept for anybody.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use serde::Serialize;
 use serde_json::json;
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
-use tokio_stream::Stream;
-use tokio_stream::wrappers::ReceiverStream;
 
+use super::bookmark::{Bookmark, UNTOLD};
 use super::error::ApiError;
 use super::feed::{self, Changes};
+use super::line::{self, Line, Reader, event};
 use super::params::{Query, StreamParams, settled};
 use super::{Api, Fallible};
+use crate::model::ids::AlertKey;
 use crate::problem::Problem;
 use crate::store::alerts::{self, AlertFilter};
-use crate::store::outbox::AlertEvent;
+use crate::store::outbox::{self, AlertEvent};
 use crate::store::queries::{self, Scope};
-
-/// Events that wait for a reader before it is taken to lag.
-const WAITING: usize = 64;
+use crate::store::{ReadConnection, StoreError};
 
 /// How often a silent stream says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -36,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most firing alerts that a stream begins with.
 const SNAPSHOT_ALERTS: i64 = 1000;
+
+/// The most alerts that a reader who comes back is told of one by one.
+const MISSED_ALERTS: usize = 1000;
 
 /// What a reader wants.
 #[derive(Clone, Debug)]
@@ -79,53 +80,114 @@ impl Wish {
     fn wants_alert(&self, event: &AlertEvent) -> bool {
         self.alerts && self.is_of(Some(&event.data.site_id), event.data.map_id.as_ref())
     }
+
+    fn alert_filter(&self) -> AlertFilter {
+        AlertFilter { site: self.site.clone(), map: self.map.clone(), ..AlertFilter::default() }
+    }
 }
 
 /// What happens, as it happens. It begins with the state: `occupancy` of every area, and `alerts` that fire. Then come
 /// `occupancy` of areas where it has changed and `positions` of clients that have moved, each at most once a second, and
-/// `alert.firing` and `alert.resolved`, as callbacks get them. A reader that was too slow gets the state again.
-#[utoipa::path(get, path = "/v1/stream", tag = "metrics", params(StreamParams),
+/// `alert.firing` and `alert.resolved`, as callbacks get them.
+///
+/// Every event has an id. Who comes back with the last one is told first, in `resumed`, whether that can be followed: if
+/// so, `alert.firing` and `alert.resolved` that were missed come one by one, also across a restart of the server, and else
+/// the whole state. Occupancy is always told whole, and positions as of now. A reader that was too slow is resumed in the
+/// same way; one that takes nothing for half a minute is let go, with an event `dropped`.
+#[utoipa::path(get, path = "/v1/stream", tag = "metrics",
+    params(StreamParams, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read")),
     responses((status = 200, content_type = "text/event-stream", body = AlertEvent), (status = 400, body = Problem)))]
 pub async fn stream(
     State(api): State<Api>,
+    headers: HeaderMap,
     Query(params): Query<StreamParams>,
-) -> Fallible<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+) -> Fallible<Sse<impl tokio_stream::Stream<Item = <Reader as tokio_stream::Stream>::Item>>> {
+    let header = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    let last = [header, params.last_event_id.clone()].into_iter().flatten().find(|id| !id.is_empty());
     let wish = Wish::of(params)?;
     // Listened to before the state is read: nothing falls between them.
     let (alerts, changes) = (api.pipeline.alert_events(), api.feed.listen());
-    let first = state(&api, &wish).await?;
-    let (reader, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(forward(api, wish, first, alerts, changes, reader));
-    Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let from = last.map_or(From::Beginning, |id| From::Event(Bookmark::read(&id)));
+    let (first, bookmark) = begin(&api, &wish, from).await?;
+    let (line, reader) = line::line();
+    tokio::spawn(forward(api, wish, first, bookmark, alerts, changes, line));
+    Ok(Sse::new(reader).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-/// The whole state, as far as it is wished for.
-async fn state(api: &Api, wish: &Wish) -> Fallible<Vec<Event>> {
+/// What a reader knows already.
+enum From {
+    Beginning,
+    /// All up to an event, if its id says which.
+    Event(Option<Bookmark>),
+}
+
+/// What a reader is told first, and how far it has been told then.
+async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<(Vec<Event>, Bookmark)> {
     let wish = wish.clone();
     api.read(move |conn| {
+        // Before what is told, so that an alert in between is told twice rather than never.
+        let newest = alerts::next_alert(conn)?.0 - 1;
+        let missed = match &from {
+            From::Event(Some(bookmark)) => missed(conn, &wish, bookmark)?,
+            From::Event(None) | From::Beginning => None,
+        };
         let mut events = Vec::new();
+        if let From::Event(bookmark) = &from {
+            let detail = match (bookmark, &missed) {
+                (_, Some(_)) => "what was missed comes next",
+                (None, None) => "the id does not say what was told: the whole state comes next",
+                (Some(_), None) => "too much was missed: the whole state comes next",
+            };
+            let count = missed.as_ref().map_or(0, Vec::len);
+            let told = json!({"is_resumed": missed.is_some(), "missed_alerts": count, "detail": detail});
+            events.push(event("resumed", &told));
+        }
         if wish.occupancy {
             let scope = Scope { site: wish.site.clone(), map: wish.map.clone(), ..Scope::default() };
             let areas: Vec<_> = queries::occupancy(conn, &scope)?.into_iter().map(feed::occupancy).collect();
             events.push(event("occupancy", &json!({"is_whole": true, "areas": areas})));
         }
-        if wish.alerts {
-            let filter = AlertFilter {
-                site: wish.site,
-                map: wish.map,
-                is_firing: Some(true),
-                limit: SNAPSHOT_ALERTS,
-                ..AlertFilter::default()
-            };
-            events.push(event("alerts", &json!({"alerts": alerts::list(conn, &filter)?})));
+        if let (From::Event(Some(before)), Some(missed)) = (from, missed) {
+            let mut bookmark = before;
+            let mut events = marked(events, &bookmark.to_string());
+            for found in missed {
+                bookmark.note(&found);
+                events.push(event(&found.event_type, &found).id(bookmark.to_string()));
+            }
+            return Ok((events, bookmark));
         }
-        Ok(events)
+        let mut bookmark = Bookmark { newest, ..Bookmark::default() };
+        if wish.alerts {
+            let filter = AlertFilter { is_firing: Some(true), limit: SNAPSHOT_ALERTS, ..wish.alert_filter() };
+            let firing = alerts::list(conn, &filter)?;
+            bookmark.firing = firing.iter().map(|alert| alert.alert_id).collect();
+            // Who reads only what came before does not know them yet.
+            events = marked(events, UNTOLD);
+            events.push(event("alerts", &json!({ "alerts": firing })).id(bookmark.to_string()));
+        } else {
+            events = marked(events, &bookmark.to_string());
+        }
+        Ok((events, bookmark))
     })
     .await
 }
 
-fn event(name: &str, data: &impl Serialize) -> Event {
-    Event::default().event(name).data(serde_json::to_string(data).expect("plain data becomes JSON"))
+/// Gives events an id.
+fn marked(events: Vec<Event>, id: &str) -> Vec<Event> {
+    events.into_iter().map(|event| event.id(id)).collect()
+}
+
+/// The alerts that fired or were resolved since; `None`: too many to tell one by one.
+fn missed(conn: &ReadConnection, wish: &Wish, since: &Bookmark) -> Result<Option<Vec<AlertEvent>>, StoreError> {
+    if !wish.alerts {
+        return Ok(Some(Vec::new()));
+    }
+    let firing: Vec<AlertKey> = since.firing.iter().map(|key| AlertKey(*key)).collect();
+    let filter = AlertFilter { after: Some(since.newest), limit: MISSED_ALERTS as i64 + 1, ..wish.alert_filter() };
+    let mut found = outbox::told(conn, &filter, &firing)?;
+    // An id that names alerts of other places tells nothing of them.
+    found.retain(|event| wish.wants_alert(event));
+    Ok((found.len() <= MISSED_ALERTS).then_some(found))
 }
 
 /// What has changed, as far as it is wished for.
@@ -153,33 +215,42 @@ async fn forward(
     api: Api,
     wish: Wish,
     first: Vec<Event>,
+    mut bookmark: Bookmark,
     mut alerts: broadcast::Receiver<Arc<AlertEvent>>,
     mut changes: broadcast::Receiver<Arc<Changes>>,
-    reader: mpsc::Sender<Result<Event, Infallible>>,
+    line: Line,
 ) {
     let mut next = first;
     let mut stopping = api.stopping.clone();
     loop {
         for event in next.drain(..) {
             tokio::select! {
-                sent = reader.send_timeout(Ok(event), PATIENCE) => if sent.is_err() { return },
+                sent = line.send(event, PATIENCE) => if sent.is_err() { return },
                 _ = stopping.changed() => return,
             }
         }
-        next = tokio::select! {
-            received = alerts.recv() => match received {
-                Ok(found) if wish.wants_alert(&found) => vec![event(&found.event_type, &*found)],
-                Ok(_) => Vec::new(),
-                Err(RecvError::Lagged(_)) => state(&api, &wish).await.unwrap_or_default(),
-                Err(RecvError::Closed) => return,
-            },
-            received = changes.recv() => match received {
-                Ok(found) => changed(&wish, &found),
-                Err(RecvError::Lagged(_)) => state(&api, &wish).await.unwrap_or_default(),
-                Err(RecvError::Closed) => return,
-            },
+        let told = tokio::select! {
+            received = alerts.recv() => received.map(|found| {
+                if !wish.wants_alert(&found) {
+                    return Vec::new();
+                }
+                bookmark.note(&found);
+                vec![event(&found.event_type, &*found)]
+            }),
+            received = changes.recv() => received.map(|found| changed(&wish, &found)),
             _ = stopping.changed() => return,
-            () = reader.closed() => return,
+            () = line.closed() => return,
+        };
+        next = match told {
+            Ok(events) => marked(events, &bookmark.to_string()),
+            Err(RecvError::Closed) => return,
+            Err(RecvError::Lagged(_)) => match begin(&api, &wish, From::Event(Some(bookmark.clone()))).await {
+                Ok((events, now)) => {
+                    bookmark = now;
+                    events
+                }
+                Err(_) => return,
+            },
         };
     }
 }

@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
@@ -110,6 +110,9 @@ fn schema(columns: Columns) -> Arc<Schema> {
     Arc::new(Schema::new(fields))
 }
 
+/// Whoever keeps an answer keeps one for each `Accept`.
+const VARIES: (HeaderName, &str) = (header::VARY, "accept");
+
 /// An answer: `whole` as JSON, else only its rows, each an object that has the columns.
 pub fn answer<T: Serialize>(
     form: Form,
@@ -119,7 +122,7 @@ pub fn answer<T: Serialize>(
     rows: impl FnOnce(&T) -> Vec<Value>,
 ) -> Result<Response, ApiError> {
     if form == Form::Json {
-        return Ok(Json(whole).into_response());
+        return Ok(([VARIES], Json(whole)).into_response());
     }
     let mut decoder = arrow::json::ReaderBuilder::new(schema(columns)).build_decoder()?;
     decoder.serialize(&rows(whole))?;
@@ -165,7 +168,7 @@ pub fn file(form: Form, name: &str, schema: &Arc<Schema>, batches: &[RecordBatch
             writer.close()?;
         }
     }
-    let mut response = ([(header::CONTENT_TYPE, form.content_type())], bytes).into_response();
+    let mut response = ([(header::CONTENT_TYPE, form.content_type()), VARIES], bytes).into_response();
     let disposition = format!("attachment; filename=\"{name}.{}\"", form.name());
     if let (false, Ok(disposition)) = (form == Form::Json, HeaderValue::try_from(disposition)) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);

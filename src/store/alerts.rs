@@ -507,6 +507,8 @@ pub struct AlertFilter {
     pub to_ms: Option<i64>,
     /// Only alerts of smaller keys.
     pub before: Option<i64>,
+    /// Only alerts of larger keys.
+    pub after: Option<i64>,
     pub limit: i64,
 }
 
@@ -520,7 +522,7 @@ pub fn list(conn: &Connection, filter: &AlertFilter) -> Result<Vec<Alert>, Store
              AND ($8 IS NULL OR ($8 = 1) = (a.acknowledged_at IS NOT NULL))
              AND ($9 IS NULL OR a.fired_at >= epoch_ms($9::BIGINT)::TIMESTAMPTZ)
              AND ($10 IS NULL OR a.fired_at < epoch_ms($10::BIGINT)::TIMESTAMPTZ)
-             AND ($11 IS NULL OR a.alert_key < $11)
+             AND ($11 IS NULL OR a.alert_key < $11) AND ($13 IS NULL OR a.alert_key > $13)
          ORDER BY a.alert_key DESC LIMIT $12"
     );
     let number = |number: Option<i64>| number.map_or(Value::Null, Value::BigInt);
@@ -537,6 +539,7 @@ pub fn list(conn: &Connection, filter: &AlertFilter) -> Result<Vec<Alert>, Store
         number(filter.to_ms),
         number(filter.before),
         Value::BigInt(filter.limit),
+        number(filter.after),
     ];
     Ok(ask(conn, &sql, params, read_alert)?.into_iter().map(|keyed| keyed.alert).collect())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::StoreError;
-use super::alerts::{self, Alert, KeyedAlert};
+use super::alerts::{self, Alert, AlertFilter, KeyedAlert};
 use super::queries::ask;
 use super::row::{self, Instant, Json, column};
 use super::writer::append;
@@ -426,6 +426,20 @@ fn event(alert: &Alert, what: NoticeKind) -> AlertEvent {
     };
     let timestamp = data.resolved_at.clone().unwrap_or_else(|| data.fired_at.clone());
     AlertEvent { event_type: event_type.into(), timestamp, is_repeat, clients, data }
+}
+
+/// What was told of the alerts of a filter, and of alerts that fired before: which of these have been resolved. Oldest
+/// first; repeats are over.
+pub fn told(conn: &Connection, filter: &AlertFilter, firing: &[AlertKey]) -> Result<Vec<AlertEvent>, StoreError> {
+    let mut events = Vec::new();
+    let mut tell = |alert: &Alert, is_new: bool| {
+        events.extend(is_new.then(|| event(alert, NoticeKind::Fired)));
+        events.extend(alert.resolved_at.is_some().then(|| event(alert, NoticeKind::Resolved)));
+    };
+    alerts::by_keys(conn, firing)?.iter().for_each(|keyed| tell(&keyed.alert, false));
+    alerts::list(conn, filter)?.iter().rev().for_each(|alert| tell(alert, true));
+    events.sort_by(|a, b| a.timestamp.cmp(&b.timestamp));
+    Ok(events)
 }
 
 fn set_is_told(conn: &Connection, keyed: &mut KeyedAlert, is_told: bool) -> Result<(), StoreError> {

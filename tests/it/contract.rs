@@ -29,7 +29,7 @@ async fn whatever_is_asked_the_answer_is_one_of_the_document() {
             let operation = &contract.document["paths"][path][method];
             let asked = inventor.request(path, method, operation);
             let answer = ask(&app, &asked).await;
-            if answer.status < 300 {
+            if answer.status < 400 {
                 answered.insert((path, method));
             }
             if let Err(fault) = contract.check(path, method, &answer) {
@@ -127,7 +127,7 @@ async fn ask(app: &TestApp, asked: &Asked) -> Answer {
     let method = Method::from_bytes(asked.method.as_bytes()).unwrap();
     let mut request = app.client.request(method, format!("{}{}", app.base, asked.path));
     for (name, value) in &asked.headers {
-        request = request.header(*name, value);
+        request = request.header(name, value);
     }
     let answer = request.body(asked.body.clone().unwrap_or_default()).send().await.unwrap();
     let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());

@@ -381,6 +381,19 @@ async fn tables_come_as_csv_arrow_and_parquet_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_heat_map_of_too_many_cells_says_how_wide_they_may_be() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    app.get(&format!("/v1/heatmap?map={MAP}&cell_m=0.1")).await;
+    let hall = json!({"site_id": SITE, "width_m": 400.0, "height_m": 100.0});
+    assert_eq!(app.call(Method::PUT, "/v1/maps/hall", Some(hall)).await.0, StatusCode::OK);
+    let (status, problem) = app.call(Method::GET, "/v1/heatmap?map=hall&cell_m=0.1", None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(problem["detail"].as_str().unwrap().ends_with("4000000 cells; give 0.2 or more"), "{problem}");
+    app.get("/v1/heatmap?map=hall&cell_m=0.2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_group_is_answered() {
     let app = TestApp::start().await;
     app.upload_map().await;

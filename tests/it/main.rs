@@ -2,6 +2,7 @@
 
 mod alerts;
 mod architecture;
+mod caching;
 mod callbacks;
 mod commands;
 mod contract;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{DESK, LOBBY, MAP, SITE, TestApp, delivery, fix};
 
@@ -11,23 +11,32 @@ use crate::harness::{DESK, LOBBY, MAP, SITE, TestApp, delivery, fix};
 struct Events {
     answer: Response,
     text: String,
+    /// Of the last event.
+    id: String,
 }
 
 impl Events {
     async fn of(app: &TestApp, query: &str) -> Events {
-        let answer = app.client.get(format!("{}/v1/stream{query}", app.base)).send().await.unwrap();
+        Events::after(app, query, "").await
+    }
+
+    /// Comes back with the id of the last event.
+    async fn after(app: &TestApp, query: &str, last: &str) -> Events {
+        let request = app.client.get(format!("{}/v1/stream{query}", app.base));
+        let answer = request.header("last-event-id", last).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        Events { answer, text: String::new() }
+        Events { answer, text: String::new(), id: String::new() }
     }
 
     async fn next(&mut self) -> (String, Value) {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-                let found = (field("event: "), field("data: "));
+                let (found, id) = ((field("event: "), field("data: ")), field("id: "));
                 self.text = rest.to_owned();
                 if let (Some(name), Some(data)) = found {
+                    self.id = id.expect("every event has an id");
                     return (name, serde_json::from_str(&data).unwrap());
                 }
                 continue;
@@ -108,5 +117,87 @@ async fn readers_that_never_read_hold_nothing_up() {
     assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
     assert_eq!(app.get(&format!("/v1/occupancy?area={LOBBY}")).await["areas"][0]["current"], 50);
     drop(idle);
+    app.stop().await;
+}
+
+/// Somebody in or out of the lobby, of which more than one is too many.
+async fn stay(app: &TestApp, seconds: f64, inside: &[&str]) {
+    let everybody = ["00000000000a", "00000000000b", "00000000000c"];
+    let fixes = everybody.iter().map(|mac| {
+        let at = if inside.contains(mac) { 8.0 } else { 15.0 };
+        fix(mac, seconds, at, at)
+    });
+    app.deliver(&delivery("location", fixes.collect())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_is_told_what_was_missed_across_a_restart() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    let rule = json!({"name": "Full", "area_id": LOBBY, "condition": "above", "limit_clients": 1});
+    assert_eq!(app.call(Method::POST, "/v1/alert-rules", Some(rule)).await.0, StatusCode::CREATED);
+    let mut events = Events::of(&app, "?topics=alerts").await;
+    let (name, data) = events.next().await;
+    assert_eq!((name.as_str(), &data["alerts"], events.id.as_str()), ("alerts", &json!([]), "0"));
+    stay(&app, 0.0, &["00000000000a", "00000000000b"]).await;
+    let (name, data) = events.next().await;
+    assert_eq!((name.as_str(), &data["data"]["alert_id"], events.id.as_str()), ("alert.firing", &json!(1), "1-1"));
+    let last = events.id.clone();
+    drop(events);
+    // Resolved, fired again, resolved and fired: all of it is missed, and the server is restarted meanwhile.
+    for (seconds, inside) in [
+        (20.0, &[][..]),
+        (40.0, &[]),
+        (60.0, &["00000000000a", "00000000000b"]),
+        (80.0, &[]),
+        (100.0, &[]),
+        (120.0, &["00000000000a", "00000000000c"]),
+    ] {
+        stay(&app, seconds, inside).await;
+    }
+    let app = app.restart().await;
+    let mut events = Events::after(&app, "?topics=alerts", &last).await;
+    let (name, data) = events.next().await;
+    assert_eq!((name.as_str(), &data["is_resumed"], &data["missed_alerts"]), ("resumed", &json!(true), &json!(4)));
+    assert_eq!(events.id, last);
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let (name, data) = events.next().await;
+        told.push(format!("{name} {} {}", data["data"]["alert_id"], events.id));
+    }
+    assert_eq!(told, ["alert.resolved 1 1", "alert.firing 2 2-2", "alert.resolved 2 2", "alert.firing 3 3-3"]);
+    // The live stream goes on from there; who broke off in between is told the rest.
+    stay(&app, 140.0, &[]).await;
+    stay(&app, 160.0, &[]).await;
+    let (name, _) = events.next().await;
+    assert_eq!((name.as_str(), events.id.as_str()), ("alert.resolved", "3"));
+    let mut events = Events::after(&app, "?topics=alerts", "2-2").await;
+    assert_eq!(events.next().await.1["missed_alerts"], 3);
+    // Elsewhere nothing was missed, though the id names alerts of this place.
+    let mut elsewhere = Events::after(&app, "?topics=alerts&site=elsewhere", "2-2").await;
+    assert_eq!(elsewhere.next().await.1["missed_alerts"], 0);
+    drop((events, elsewhere));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_with_an_id_that_tells_nothing_gets_the_whole_state() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    app.deliver(&delivery("location", vec![fix("00000000000a", 0.0, 8.0, 8.0)])).await;
+    for id in ["nonsense", "0-many", "\u{e4}"] {
+        let mut events = Events::after(&app, "", id).await;
+        let (name, data) = events.next().await;
+        assert_eq!((name.as_str(), &data["is_resumed"]), ("resumed", &json!(false)), "{id}: {data}");
+        let (name, data) = events.next().await;
+        assert_eq!((name.as_str(), &data["is_whole"]), ("occupancy", &json!(true)));
+        assert_eq!(events.next().await.0, "alerts");
+    }
+    // Without headers; what is whole at all times needs no history.
+    let mut events = Events::of(&app, "?topics=occupancy,positions&last_event_id=0").await;
+    assert_eq!(events.next().await.1["is_resumed"], true);
+    let (name, data) = events.next().await;
+    assert_eq!((name.as_str(), counts(&data)), ("occupancy", vec![(DESK.into(), 0), (LOBBY.into(), 1)]));
+    drop(events);
     app.stop().await;
 }

@@ -13,7 +13,7 @@ pub struct Asked {
     pub method: String,
     /// With its query.
     pub path: String,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     pub body: Option<Vec<u8>>,
 }
 
@@ -29,11 +29,14 @@ impl Inventor {
 
     /// A request to an operation of the document.
     pub fn request(&mut self, path: &str, method: &str, operation: &Value) -> Asked {
-        let (mut path, mut query) = (path.to_owned(), Vec::new());
+        let (mut path, mut query, mut headers) = (path.to_owned(), Vec::new(), Vec::new());
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let name = parameter["name"].as_str().unwrap();
             let value = self.value(&path, parameter);
-            if parameter["in"] == "path" {
+            if parameter["in"] == "header" {
+                let is_sendable = value.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+                headers.extend(is_sendable.then(|| (name.to_owned(), value)));
+            } else if parameter["in"] == "path" {
                 let value = if value.is_empty() { "x".into() } else { value };
                 path = path.replace(&format!("{{{name}}}"), &escaped(&value));
             } else if parameter["required"] == true && self.rng.random_bool(0.9) || self.rng.random_bool(0.3) {
@@ -52,10 +55,10 @@ impl Inventor {
         }
         let accepted =
             ["*/*", "text/csv", "application/vnd.apache.parquet", "image/gif", "", "nonsense", "text/html, */*;q=0.1"];
-        let mut headers = vec![("accept", (*self.one_of(&accepted)).to_owned())];
+        headers.push(("accept".into(), (*self.one_of(&accepted)).to_owned()));
         let body = operation.get("requestBody").map(|body| {
             let types = ["application/json", "text/plain", "application/x-www-form-urlencoded", "nonsense"];
-            headers.push(("content-type", (*self.one_of(&types)).to_owned()));
+            headers.push(("content-type".into(), (*self.one_of(&types)).to_owned()));
             self.body(body)
         });
         Asked { method: method.to_uppercase(), path, headers, body }
