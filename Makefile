@@ -2,27 +2,42 @@
 
 LIB_DIR := .libduckdb
 
-.PHONY: help demo test lint bench libduckdb clients tools
+.PHONY: help demo test walk lint bench page libduckdb clients chromium tools
 
 help:
 	@echo "make demo       build, and run a sample clinic with a simulated crowd on http://127.0.0.1:8080"
 	@echo "make test       every test"
 	@echo "make lint       rustfmt and clippy, warnings are errors"
 	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix, rebuild speed, callbacks"
+	@echo "make page       only build the page; plain cargo puts it into the binary afterwards"
 	@echo "make libduckdb  only fetch DuckDB's prebuilt library; plain cargo works afterwards"
 
-demo: libduckdb
+demo: libduckdb page
 	cargo run --release --locked -- demo $(DEMO_ARGS)
 
-test: libduckdb clients
+test: libduckdb clients page chromium
 	cargo test --locked
+	cd dashboard && npm test --silent
+	$(MAKE) --no-print-directory walk
 
-lint: libduckdb
+# Every view in a real browser, against the demo. `make walk VIEWS="live sql"` walks only these.
+walk: libduckdb page chromium
+	cargo build --locked
+	@scripts/walk.sh $(VIEWS)
+
+lint: libduckdb page
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
 bench: libduckdb
 	cargo bench --locked
+
+# Types are generated from the API's own document, checked, and all of it bundled, when anything has changed.
+page: tools
+	@scripts/build-page.sh
+
+chromium:
+	@scripts/fetch-chromium.sh
 
 libduckdb: tools
 	@scripts/fetch-libduckdb.sh $(LIB_DIR)

@@ -35,11 +35,11 @@ async function freePort() {
 }
 
 /// Starts the demo on a file of its own; resolves once its crowd is live.
-export async function startDemo(program, args = []) {
+export async function startDemo(program, historyDays = 1) {
   const dir = mkdtempSync(join(tmpdir(), 'footfall-walk-'));
   const [port, postgres] = [await freePort(), await freePort()];
   const address = (port) => `127.0.0.1:${port}`;
-  const server = spawn(program, ['demo', '--history-days', '1', '--store', join(dir, 'demo.duckdb'), '--listen', address(port), '--postgres-listen', address(postgres), ...args]);
+  const server = spawn(program, ['demo', '--history-days', String(historyDays), '--store', join(dir, 'demo.duckdb'), '--listen', address(port), '--postgres-listen', address(postgres)]);
   let said = '';
   const base = `http://${address(port)}`;
   await new Promise((resolve, reject) => {

@@ -114,3 +114,14 @@ fn collect(value: &Value, references: &mut Vec<String>) {
         _ => {}
     }
 }
+
+/// The page's types are generated from it.
+#[test]
+fn the_pages_copy_of_the_document_is_fresh() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard/openapi.json");
+    let copy = std::fs::read_to_string(path).unwrap();
+    assert!(
+        copy.trim() == footfall::api::openapi::json().trim(),
+        "dashboard/openapi.json is stale: cargo run -- openapi > dashboard/openapi.json"
+    );
+}

@@ -76,11 +76,8 @@ function PlanView({ floor, zones, shades }: { floor: FloorMap; zones: Area[]; sh
     if (!box.current) return;
     const drawn = new Plan(box.current);
     plan.current = drawn;
-    try {
-      dots.current = new Dots(drawn.map);
-    } catch {
-      setLacksWebgl(true);
-    }
+    dots.current = new Dots(drawn.map);
+    setLacksWebgl(!dots.current.areDrawn);
     const stop = onPositions((positions) => {
       dots.current?.move(floor.map_id, positions);
     });
