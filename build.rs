@@ -1,9 +1,14 @@
-//! Lets the built programs find libduckdb where `make libduckdb` put it, or beside themselves once installed.
+//! Has the program built anew when the page was, and lets it find libduckdb where `make libduckdb` put it, or beside themselves once installed.
 
 use std::{env, fs, path::Path};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=DUCKDB_LIB_DIR");
+    // The page is embedded, whatever files it has.
+    if Path::new("dashboard/dist").exists() {
+        println!("cargo::rerun-if-changed=dashboard/dist");
+    }
+    println!("cargo::rerun-if-changed=build.rs");
     if env::var_os("CARGO_FEATURE_BUNDLED").is_some() {
         return;
     }
