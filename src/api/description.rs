@@ -116,7 +116,8 @@ fn parameter_schema(path: &str, name: &str) -> Option<(Value, Value)> {
         "state" if resource == "alerts" => (of(&["firing", "resolved"]), json!("firing")),
         "state" => (of(&["pending", "delivered", "dead"]), json!("dead")),
         "units" => (of(&["metres", "pixels", "wgs84"]), json!("metres")),
-        "format" if ["maps", "areas"].contains(&resource) => (of(&["json", "geojson"]), json!("geojson")),
+        "format" if path == "/v1/maps/{id}" => (of(&["json", "geojson"]), json!("geojson")),
+        "format" if path == "/v1/areas" => (of(&["json", "geojson", "csv", "arrow", "parquet"]), json!("geojson")),
         "format" => (of(&["json", "csv", "arrow", "parquet"]), json!("csv")),
         "randomised" | "secrets" | "acknowledged" | "dry_run" | "replace" | "clip" => {
             (json!({"type": "boolean"}), json!(name != "randomised" && name != "clip"))

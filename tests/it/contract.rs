@@ -93,6 +93,39 @@ async fn what_is_off_the_document_is_noticed() {
     app.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_tables_too() {
+    let app = furnished().await;
+    for (path, list, first) in [
+        ("/v1/alerts", "alerts", "alert_id"),
+        ("/v1/callbacks/1/deliveries", "deliveries", "delivery_id"),
+        ("/v1/sites", "sites", "site_id"),
+        ("/v1/maps", "maps", "map_id"),
+        ("/v1/areas", "areas", "area_id"),
+    ] {
+        let whole = app.get(path).await[list].as_array().unwrap().clone();
+        let wanted: Vec<String> =
+            whole.iter().map(|row| row[first].as_str().map_or(row[first].to_string(), str::to_owned)).collect();
+        assert!(!wanted.is_empty(), "{path}");
+        let form = async |format: &str| {
+            let answer = app.client.get(format!("{}{path}?format={format}", app.base)).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{path} {format}");
+            answer.bytes().await.unwrap()
+        };
+        // Read by an independent reader: the database itself.
+        let conn = duckdb::Connection::open_in_memory().unwrap();
+        for (format, reader) in [("csv", "read_csv"), ("parquet", "read_parquet")] {
+            let file = app.dir.path().join(format!("list.{format}"));
+            std::fs::write(&file, form(format).await).unwrap();
+            let sql = format!("SELECT {first}::VARCHAR FROM {reader}('{}')", file.display());
+            let mut statement = conn.prepare(&sql).unwrap();
+            let rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+            assert_eq!(rows, wanted, "{path} {format}");
+        }
+    }
+    app.stop().await;
+}
+
 /// A server that has something of everything.
 async fn furnished() -> TestApp {
     let app = TestApp::start_with(|config| config.callbacks.deliver = false).await;
