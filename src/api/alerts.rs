@@ -10,6 +10,7 @@ use super::alert_rules::PlaceKeys;
 use super::body::{JsonBody, OptionalJsonBody};
 use super::error::ApiError;
 use super::params::{AlertParams, Path, Query, cursor, instant_ms, limit, named, settled};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::ids::{AlertKey, SilenceKey};
 use crate::model::time::rfc3339;
@@ -18,10 +19,49 @@ use crate::problem::Problem;
 use crate::store::alerts::{self, Alert, AlertFilter};
 use crate::store::outbox::{self, SilenceRecord, SilenceRow};
 
+const ALERTS: Columns = &[
+    ("alert_id", Kind::Integer),
+    ("rule_id", Kind::Integer),
+    ("rule_version", Kind::Integer),
+    ("rule_name", Kind::Text),
+    ("severity", Kind::Text),
+    ("message", Kind::Text),
+    ("summary", Kind::Text),
+    ("state", Kind::Text),
+    ("condition", Kind::Text),
+    ("limit_clients", Kind::Integer),
+    ("for_s", Kind::Number),
+    ("site_id", Kind::Text),
+    ("site_name", Kind::Text),
+    ("time_zone", Kind::Text),
+    ("map_id", Kind::Text),
+    ("map_name", Kind::Text),
+    ("area_id", Kind::Text),
+    ("area_kind", Kind::Text),
+    ("area_name", Kind::Text),
+    ("client_id", Kind::Text),
+    ("client_kind", Kind::Text),
+    ("client_name", Kind::Text),
+    ("since", Kind::Time),
+    ("fired_at", Kind::Time),
+    ("clients", Kind::Integer),
+    ("resolved_at", Kind::Time),
+    ("resolved_clients", Kind::Integer),
+    ("resolution", Kind::Text),
+    ("acknowledged_at", Kind::Time),
+    ("acknowledged_by", Kind::Text),
+    ("acknowledged_note", Kind::Text),
+    ("is_silenced", Kind::Flag),
+];
+
 /// Alerts that fired, newest first.
 #[utoipa::path(get, path = "/v1/alerts", tag = "alerts", params(AlertParams),
     responses((status = 200, body = Alerts), (status = 400, body = Problem)))]
-pub async fn list(State(api): State<Api>, Query(params): Query<AlertParams>) -> Fallible<Json<Alerts>> {
+pub async fn list(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<AlertParams>,
+) -> Fallible<Response> {
     let now_ms = api.clock.now().0;
     let instant =
         |name: &str, text: &Option<String>| text.as_deref().map(|text| instant_ms(name, text, now_ms)).transpose();
@@ -51,7 +91,10 @@ pub async fn list(State(api): State<Api>, Query(params): Query<AlertParams>) -> 
     let has_more = alerts.len() as i64 > limit;
     alerts.truncate(limit as usize);
     let next_cursor = alerts.last().filter(|_| has_more).map(|alert| alert.alert_id.to_string());
-    Ok(Json(Alerts { alerts, next_cursor }))
+    let answer = Alerts { alerts, next_cursor };
+    let response =
+        table::answer(form, "alerts", &answer, ALERTS, |answer| answer.alerts.iter().map(table::row).collect())?;
+    Ok(table::with_next(response, answer.next_cursor.as_deref()))
 }
 
 /// One alert.

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::params::{
     AreaAtParams, KindParams, Path, PlaceParams, Query, area_kind, at_ms, check_id, in_path, settled, units,
 };
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible, rebuilds};
 use crate::config;
 use crate::floorplan::{self, Coordinates, UnitsName};
@@ -27,22 +28,47 @@ use crate::store::plans::{self, AreaRow};
 use crate::store::queries::Scope;
 use crate::store::restore::RuleSettings;
 
+const AREAS: Columns = &[
+    ("area_id", Kind::Text),
+    ("kind", Kind::Text),
+    ("name", Kind::Text),
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("occupancy_limit", Kind::Integer),
+    ("version", Kind::Integer),
+    ("valid_from", Kind::Time),
+    ("valid_to", Kind::Time),
+    ("is_mapped", Kind::Flag),
+    ("authoritative_source", Kind::Text),
+    ("exit_grace_s", Kind::Number),
+    ("presence_timeout_s", Kind::Number),
+    ("reported_timeout_s", Kind::Number),
+];
+
 /// Areas that were uploaded or that events named; with `format=geojson` the zones and beacons of maps in metres.
 #[utoipa::path(get, path = "/v1/areas", tag = "places", params(PlaceParams),
     responses((status = 200, body = Areas), (status = 400, body = Problem)))]
-pub async fn list(State(api): State<Api>, Query(params): Query<PlaceParams>) -> Fallible<Response> {
+pub async fn list(
+    State(api): State<Api>,
+    wanted: Result<Wanted, ApiError>,
+    Query(params): Query<PlaceParams>,
+) -> Fallible<Response> {
+    // GeoJSON is no form of a table.
+    let form = if params.format.as_deref() == Some("geojson") { None } else { Some(wanted?.0) };
     let scope = params.scope()?;
     let at_ms = at_ms(&params.at, api.clock.now().0)?;
     let units = units(&params.units)?.unwrap_or(UnitsName::Metres);
     let mut rows = api.read(move |conn| plans::areas(conn, &scope, at_ms)).await?;
     rows.retain(|row| at_ms.is_none() || row.is_mapped);
-    match params.format.as_deref() {
-        None | Some("json") => Ok(Json(Areas { areas: rows.into_iter().map(area).collect() }).into_response()),
-        Some("geojson") => {
+    match form {
+        Some(form) => {
+            let answer = Areas { areas: rows.into_iter().map(area).collect() };
+            table::answer(form, "areas", &answer, AREAS, |answer| answer.areas.iter().map(table::row).collect())
+        }
+        None => {
             let collection = api.question(move |conn| collection(conn, &rows, units, at_ms)).await?;
             Ok(geojson(collection))
         }
-        Some(other) => Err(ApiError::BadRequest(format!("`format` is {other:?}; it must be json or geojson"))),
     }
 }
 

@@ -22,9 +22,11 @@ pub fn is_tagged(path: &str) -> bool {
 /// Says how long an answer holds, tags it, and answers 304 to who has it already.
 pub async fn keep(request: Request, next: Next) -> Response {
     let is_tagged = request.method() == Method::GET && is_tagged(request.uri().path());
+    // What answers a change may hold a secret, told once.
+    let holds = if [Method::GET, Method::HEAD].contains(request.method()) { "no-cache" } else { "no-store" };
     let known: Vec<HeaderValue> = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
     let mut response = next.run(request).await;
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(holds));
     // Whatever has no size is no answer that was made whole.
     if !is_tagged || response.status() != StatusCode::OK || response.body().size_hint().exact().is_none() {
         return response;

@@ -13,6 +13,7 @@ use super::alert_dto::{
 use super::body::JsonBody;
 use super::error::ApiError;
 use super::params::{DeliveryParams, Path, Query, cursor, limit, named};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::callbacks::{Circuit, Format, signature};
 use crate::model::ids::{CallbackKey, MessageKey};
@@ -88,6 +89,19 @@ pub async fn test(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Js
     whole(&api, key, message).await.map(Json)
 }
 
+const DELIVERIES: Columns = &[
+    ("delivery_id", Kind::Integer),
+    ("webhook_id", Kind::Text),
+    ("type", Kind::Text),
+    ("alert_id", Kind::Integer),
+    ("state", Kind::Text),
+    ("created_at", Kind::Time),
+    ("ended_at", Kind::Time),
+    ("attempts", Kind::Integer),
+    ("last_status", Kind::Integer),
+    ("last_problem", Kind::Text),
+];
+
 /// What an endpoint is to be told and what became of it, newest first.
 #[utoipa::path(get, path = "/v1/callbacks/{id}/deliveries", tag = "callbacks",
     params(("id", description = "Number of the endpoint"), DeliveryParams),
@@ -95,8 +109,9 @@ pub async fn test(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Js
 pub async fn deliveries(
     State(api): State<Api>,
     Path(id): Path<String>,
+    Wanted(form): Wanted,
     Query(params): Query<DeliveryParams>,
-) -> Fallible<Json<Deliveries>> {
+) -> Fallible<Response> {
     let key = key(&id)?;
     row(&api, key).await?;
     let limit = limit(&params.limit)?;
@@ -111,7 +126,11 @@ pub async fn deliveries(
     let has_more = rows.len() as i64 > limit;
     rows.truncate(limit as usize);
     let next_cursor = rows.last().filter(|_| has_more).map(|row| row.key.0.to_string());
-    Ok(Json(Deliveries { deliveries: rows.into_iter().map(delivery_of).collect(), next_cursor }))
+    let answer = Deliveries { deliveries: rows.into_iter().map(delivery_of).collect(), next_cursor };
+    let response = table::answer(form, "deliveries", &answer, DELIVERIES, |answer| {
+        answer.deliveries.iter().map(table::row).collect()
+    })?;
+    Ok(table::with_next(response, answer.next_cursor.as_deref()))
 }
 
 /// One delivery, with every attempt.

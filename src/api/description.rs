@@ -21,7 +21,7 @@ pub fn complete(document: &mut Value) {
                 tagged(operation);
             }
             errors(path, operation);
-            responses(operation);
+            responses(path, method, operation);
         }
     }
     let schemas = members(&mut document["components"]["schemas"]);
@@ -116,7 +116,8 @@ fn parameter_schema(path: &str, name: &str) -> Option<(Value, Value)> {
         "state" if resource == "alerts" => (of(&["firing", "resolved"]), json!("firing")),
         "state" => (of(&["pending", "delivered", "dead"]), json!("dead")),
         "units" => (of(&["metres", "pixels", "wgs84"]), json!("metres")),
-        "format" if ["maps", "areas"].contains(&resource) => (of(&["json", "geojson"]), json!("geojson")),
+        "format" if path == "/v1/maps/{id}" => (of(&["json", "geojson"]), json!("geojson")),
+        "format" if path == "/v1/areas" => (of(&["json", "geojson", "csv", "arrow", "parquet"]), json!("geojson")),
         "format" => (of(&["json", "csv", "arrow", "parquet"]), json!("csv")),
         "randomised" | "secrets" | "acknowledged" | "dry_run" | "replace" | "clip" => {
             (json!({"type": "boolean"}), json!(name != "randomised" && name != "clip"))
@@ -247,7 +248,7 @@ fn errors(path: &str, operation: &mut Value) {
 }
 
 /// What each status means; errors are problem details.
-fn responses(operation: &mut Value) {
+fn responses(path: &str, method: &str, operation: &mut Value) {
     for (status, response) in members(&mut operation["responses"]).iter_mut() {
         let told = response["description"].as_str().unwrap_or_default();
         if told.is_empty() {
@@ -265,7 +266,7 @@ fn responses(operation: &mut Value) {
             });
             content.insert("application/problem+json".into(), problem);
         }
-        if [201, 202].contains(&code) {
+        if code == 201 || code == 202 && (path, method) == ("/v1/rebuilds", "post") {
             let place = json!({"description": "Where it is", "schema": {"type": "string"}});
             response["headers"]["Location"] = place;
         }

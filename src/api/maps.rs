@@ -11,6 +11,7 @@ use super::body::{JsonBody, upload};
 use super::dto::{AccessPoint, Area, ControlPoint, Georeference, Map, Maps, RebuildRequest, Versions};
 use super::error::ApiError;
 use super::params::{AtParams, MapParams, OneMapParams, Path, Query, at_ms, check_id, in_path, settled, units};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
 use crate::model::floorplan::{self as model, MapPlan};
@@ -21,15 +22,32 @@ use crate::problem::Problem;
 use crate::store::plans::{self, MapRow};
 use crate::store::queries::Scope;
 
+const MAPS: Columns = &[
+    ("map_id", Kind::Text),
+    ("site_id", Kind::Text),
+    ("is_mapped", Kind::Flag),
+    ("name", Kind::Text),
+    ("width_m", Kind::Number),
+    ("height_m", Kind::Number),
+    ("ppm", Kind::Number),
+    ("orientation_deg", Kind::Number),
+    ("occupancy_limit", Kind::Integer),
+    ("version", Kind::Integer),
+    ("valid_from", Kind::Time),
+    ("valid_to", Kind::Time),
+    ("image", Kind::Text),
+];
+
 /// Maps that were uploaded or that events named.
 #[utoipa::path(get, path = "/v1/maps", tag = "places", params(MapParams),
     responses((status = 200, body = Maps)))]
-pub async fn list(State(api): State<Api>, Query(params): Query<MapParams>) -> Fallible<Json<Maps>> {
+pub async fn list(State(api): State<Api>, Wanted(form): Wanted, Query(params): Query<MapParams>) -> Fallible<Response> {
     let site = params.site.as_deref().map(settled);
     let at_ms = at_ms(&params.at, api.clock.now().0)?;
     let mut rows = api.read(move |conn| plans::maps(conn, site.as_deref(), None, at_ms)).await?;
     rows.retain(|row| at_ms.is_none() || row.is_mapped);
-    Ok(Json(Maps { maps: rows.into_iter().map(map).collect::<Result<_, _>>()? }))
+    let answer = Maps { maps: rows.into_iter().map(map).collect::<Result<_, _>>()? };
+    table::answer(form, "maps", &answer, MAPS, |answer| answer.maps.iter().map(table::row).collect())
 }
 
 /// One map, with its areas and access points.

@@ -304,7 +304,8 @@ pub struct PlaceParams {
     pub kind: Option<String>,
     /// As they were drawn at this time: RFC 3339, or a duration back from now. By default now.
     pub at: Option<String>,
-    /// `geojson`: a FeatureCollection.
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`, by the `Accept` header when left out; or `geojson`, a
+    /// FeatureCollection.
     pub format: Option<String>,
     /// Of the coordinates in GeoJSON: `metres` (the default), `pixels` or `wgs84`.
     pub units: Option<String>,
@@ -330,6 +331,8 @@ pub struct MapParams {
     pub site: Option<String>,
     /// As they were at this time: RFC 3339, or a duration back from now. By default now.
     pub at: Option<String>,
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+    pub format: Option<String>,
 }
 
 /// Which alerts.
@@ -359,6 +362,8 @@ pub struct AlertParams {
     pub cursor: Option<String>,
     /// Alerts on a page, up to 1,000. By default 100.
     pub limit: Option<String>,
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+    pub format: Option<String>,
 }
 
 /// Which deliveries of an endpoint.
@@ -372,6 +377,8 @@ pub struct DeliveryParams {
     pub cursor: Option<String>,
     /// Deliveries on a page, up to 1,000. By default 100.
     pub limit: Option<String>,
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+    pub format: Option<String>,
 }
 
 /// Whose events to stream.

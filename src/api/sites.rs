@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 
 use super::body::JsonBody;
 use super::dto::{self, SiteSettings, Sites};
 use super::error::ApiError;
-use super::params::{Path, check_id, settled, time_zone};
+use super::params::{FormParams, Path, Query, check_id, settled, time_zone};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::config;
 use crate::model::ids::SiteId;
@@ -20,12 +22,24 @@ use crate::store::queries::{self, SiteRow};
 use crate::store::restore::RuleSettings;
 use crate::store::sites::ended_sites;
 
+const SITES: Columns = &[
+    ("site_id", Kind::Text),
+    ("name", Kind::Text),
+    ("time_zone", Kind::Text),
+    ("exit_grace_s", Kind::Number),
+    ("presence_timeout_s", Kind::Number),
+    ("reported_timeout_s", Kind::Number),
+    ("first_seen_at", Kind::Time),
+    ("clock_at", Kind::Time),
+];
+
 /// Every site that an event or an upload named.
-#[utoipa::path(get, path = "/v1/sites", tag = "places", responses((status = 200, body = Sites)))]
-pub async fn list(State(api): State<Api>) -> Fallible<Json<Sites>> {
+#[utoipa::path(get, path = "/v1/sites", tag = "places", params(FormParams), responses((status = 200, body = Sites)))]
+pub async fn list(State(api): State<Api>, Wanted(form): Wanted, Query(_form): Query<FormParams>) -> Fallible<Response> {
     let (mut rows, ended) = api.read(|conn| Ok((queries::sites(conn, None)?, ended_sites(conn)?))).await?;
     rows.retain(|row| !ended.contains(&row.key));
-    Ok(Json(Sites { sites: rows.into_iter().map(|row| site(&api, row)).collect() }))
+    let answer = Sites { sites: rows.into_iter().map(|row| site(&api, row)).collect() };
+    table::answer(form, "sites", &answer, SITES, |answer| answer.sites.iter().map(table::row).collect())
 }
 
 /// One site.

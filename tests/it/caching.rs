@@ -82,6 +82,9 @@ async fn live_answers_are_asked_for_anew_and_kept_by_form() {
     let app = TestApp::start().await;
     app.upload_map().await;
     app.deliver(&delivery("location", vec![fix("00000000000a", 0.0, 5.0, 5.0)])).await;
+    let endpoint = json!({"name": "Here", "url": "http://127.0.0.1:9/hook"});
+    let made = app.client.post(format!("{}/v1/callbacks", app.base)).json(&endpoint).send().await.unwrap();
+    assert_eq!(made.headers()[CACHE_CONTROL], "no-store");
     for path in ["/v1/occupancy", "/v1/visits", "/v1/occupancy?format=csv", "/v1/alerts", "/health/live", "/metrics"] {
         let answer = ask(&app, path, &[]).await;
         assert_eq!(answer.headers()[CACHE_CONTROL], "no-cache", "{path}");

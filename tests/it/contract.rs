@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jsonschema::Validator;
+use reqwest::header::{ETAG, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ async fn a_method_that_a_path_does_not_take_is_told_which_it_takes() {
             let answer = ask(&app, &asked).await;
             assert_eq!(answer.status, 405, "{asked:?}: {answer:?}");
             assert_eq!(answer.content_type, "application/problem+json");
-            let allowed = answer.allow.unwrap_or_default().to_lowercase();
+            let allowed = answer.headers["allow"].to_str().unwrap().to_lowercase();
             let is_told = |method: &String| allowed.split(',').any(|one| one == method);
             assert!(item.as_object().unwrap().keys().all(is_told), "{path}: {allowed}");
         }
@@ -73,6 +74,14 @@ async fn what_is_off_the_document_is_noticed() {
     let mut contract = Contract::new(app.get("/openapi.json").await);
     let json = "application/json";
     let good = json!({"sites": []});
+    let tagged = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("W/\"x\""))]);
+    let untagged = Answer {
+        status: 200,
+        content_type: json.into(),
+        headers: HeaderMap::new(),
+        body: good.to_string().into_bytes(),
+    };
+    assert!(contract.check("/v1/sites", "get", &untagged).is_err_and(|told| told.contains("ETag")));
     for (status, content_type, body, fault) in [
         (200, json, good.clone(), None),
         (200, "application/json; charset=utf-8", good.clone(), None),
@@ -82,12 +91,49 @@ async fn what_is_off_the_document_is_noticed() {
         (200, json, json!({"sites": [{"site_id": 1}]}), Some("site_id")),
         (200, json, json!({}), Some("sites")),
     ] {
-        let answer =
-            Answer { status, content_type: content_type.into(), allow: None, body: body.to_string().into_bytes() };
+        let answer = Answer {
+            status,
+            content_type: content_type.into(),
+            headers: tagged.clone(),
+            body: body.to_string().into_bytes(),
+        };
         let found = contract.check("/v1/sites", "get", &answer);
         match fault {
             None => assert_eq!(found, Ok(())),
             Some(part) => assert!(found.as_ref().is_err_and(|told| told.contains(part)), "{part}: {found:?}"),
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_tables_too() {
+    let app = furnished().await;
+    for (path, list, first) in [
+        ("/v1/alerts", "alerts", "alert_id"),
+        ("/v1/callbacks/1/deliveries", "deliveries", "delivery_id"),
+        ("/v1/sites", "sites", "site_id"),
+        ("/v1/maps", "maps", "map_id"),
+        ("/v1/areas", "areas", "area_id"),
+    ] {
+        let whole = app.get(path).await[list].as_array().unwrap().clone();
+        let wanted: Vec<String> =
+            whole.iter().map(|row| row[first].as_str().map_or(row[first].to_string(), str::to_owned)).collect();
+        assert!(!wanted.is_empty(), "{path}");
+        let form = async |format: &str| {
+            let answer = app.client.get(format!("{}{path}?format={format}", app.base)).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{path} {format}");
+            answer.bytes().await.unwrap()
+        };
+        // Read by an independent reader: the database itself.
+        let conn = duckdb::Connection::open_in_memory().unwrap();
+        for (format, reader) in [("csv", "read_csv"), ("parquet", "read_parquet")] {
+            let file = app.dir.path().join(format!("list.{format}"));
+            std::fs::write(&file, form(format).await).unwrap();
+            let sql = format!("SELECT {first}::VARCHAR FROM {reader}('{}')", file.display());
+            let mut statement = conn.prepare(&sql).unwrap();
+            let rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+            assert_eq!(rows, wanted, "{path} {format}");
         }
     }
     app.stop().await;
@@ -119,7 +165,7 @@ async fn furnished() -> TestApp {
 struct Answer {
     status: u16,
     content_type: String,
-    allow: Option<String>,
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -132,10 +178,10 @@ async fn ask(app: &TestApp, asked: &Asked) -> Answer {
     let answer = request.body(asked.body.clone().unwrap_or_default()).send().await.unwrap();
     let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let content_type = header("content-type").unwrap_or_default();
-    let (status, allow) = (answer.status().as_u16(), header("allow"));
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     // A stream has no end.
     let body = if content_type == "text/event-stream" { Vec::new() } else { answer.bytes().await.unwrap().to_vec() };
-    Answer { status, content_type, allow, body }
+    Answer { status, content_type, headers, body }
 }
 
 /// The document, and what it says of each answer.
@@ -167,6 +213,10 @@ impl Contract {
         let response = &self.document["paths"][path][method]["responses"][answer.status.to_string()];
         if response.is_null() {
             return Err(format!("{method} {path}: status {} is not in the document", answer.status));
+        }
+        let promised = response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name);
+        if let Some(name) = promised.into_iter().find(|name| !answer.headers.contains_key(name.as_str())) {
+            return Err(format!("{place}: header {name} is missing"));
         }
         let content_type = answer.content_type.split(';').next().unwrap_or_default();
         let Some(content) = response.get("content") else {
