@@ -113,7 +113,7 @@ pub async fn series(
                     );
                     return Err(ApiError::BadRequest(detail));
                 }
-                found.groups = Some(groups.into_iter().map(|of| series_group(of, group, window, &bounds)).collect());
+                found.groups = Some(groups.into_iter().map(|of| series_group(of, group, &bounds)).collect());
             }
             Ok(found)
         };
@@ -132,14 +132,10 @@ pub fn whole(spans: Vec<Span>, areas: usize) -> Vec<Span> {
     if areas > 1 { metrics::merge_by_client(spans) } else { spans }
 }
 
-fn series_group(of: SpanGroup, group: Group, window: Window, bounds: &[i64]) -> SeriesGroup {
+fn series_group(of: SpanGroup, group: Group, bounds: &[i64]) -> SeriesGroup {
     let spans = if group == Group::Area { of.spans } else { metrics::merge_by_client(of.spans) };
-    SeriesGroup {
-        key: of.key,
-        name: of.name,
-        total: bucket(metrics::series(&spans, &[window.from_ms, window.to_ms]).remove(0)),
-        buckets: metrics::series(&spans, bounds).into_iter().map(bucket).collect(),
-    }
+    let (buckets, total) = metrics::series_and_total(&spans, bounds);
+    SeriesGroup { key: of.key, name: of.name, total: bucket(total), buckets: buckets.into_iter().map(bucket).collect() }
 }
 
 fn series_rows(answer: &OccupancySeries) -> Vec<Value> {
@@ -165,7 +161,7 @@ pub fn with(mut row: Value, more: Value) -> Value {
 
 /// The series of some visits.
 pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz) -> OccupancySeries {
-    let total = metrics::series(spans, &[window.from_ms, window.to_ms]).remove(0);
+    let (buckets, total) = metrics::series_and_total(spans, bounds);
     let current = spans
         .iter()
         .filter(|span| span.entered_ms < window.to_ms && span.exited_ms.is_none_or(|exit| exit >= window.to_ms))
@@ -176,7 +172,7 @@ pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz) -> Occup
         to: rfc3339(window.to_ms),
         time_zone: zone.name().to_owned(),
         total: bucket(total),
-        buckets: metrics::series(spans, bounds).into_iter().map(bucket).collect(),
+        buckets: buckets.into_iter().map(bucket).collect(),
         current,
         groups: None,
         comparison: None,

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,7 +80,8 @@ pub struct SqlColumn {
 }
 
 /// Asks one statement that only reads: SELECT, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES. It is given up when its
-/// time is over, or when nobody waits for the answer any more.
+/// time is over, or when nobody waits for the answer any more. Forms other than JSON say in the header `X-Is-Truncated`
+/// whether there were more rows than `limit`.
 #[utoipa::path(post, path = "/v1/sql", tag = "sql", params(FormParams), request_body = SqlRequest,
     responses((status = 200, body = SqlAnswer), (status = 400, body = Problem), (status = 422, body = Problem),
         (status = 504, body = Problem)))]
@@ -124,7 +126,11 @@ pub async fn ask(
         SqlError::Store(error) => ApiError::Store(error),
     })?;
     if form != Form::Json {
-        return table::file(form, "answer", &answer.schema, &answer.batches);
+        let mut response = table::file(form, "answer", &answer.schema, &answer.batches)?;
+        // A file has no other place to say so.
+        let is_truncated = HeaderValue::from_static(if answer.is_truncated { "true" } else { "false" });
+        response.headers_mut().insert("x-is-truncated", is_truncated);
+        return Ok(response);
     }
     let columns = columns(&answer.schema);
     let rows = rows(&answer.batches)?;

@@ -2,8 +2,9 @@
 //!
 //! A visit [a, b) counts at t when a <= t < b. One of zero length counts as a visit, never as occupancy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::grouping;
 use super::settings::DwellBand;
 
 /// A visit as far as counting goes.
@@ -49,9 +50,15 @@ pub struct Bucket {
     pub unique_clients: u64,
 }
 
+impl Bucket {
+    fn empty(from_ms: i64, to_ms: i64) -> Bucket {
+        Bucket { from_ms, to_ms, min: 0, max: 0, mean: 0.0, entries: 0, exits: 0, unique_clients: 0 }
+    }
+}
+
 /// Turns the visits of several areas into stays: a client in two overlapping or touching visits is there once.
-pub fn merge_by_client(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_unstable_by_key(|span| (span.client, span.entered_ms, span.end_ms()));
+pub fn merge_by_client(spans: Vec<Span>) -> Vec<Span> {
+    let spans = by_client(&spans);
     let mut stays: Vec<Span> = Vec::with_capacity(spans.len());
     for span in spans {
         match stays.last_mut() {
@@ -66,55 +73,144 @@ pub fn merge_by_client(mut spans: Vec<Span>) -> Vec<Span> {
     stays
 }
 
+/// Each client's spans together, by entry.
+fn by_client(spans: &[Span]) -> Vec<Span> {
+    grouping::by_client(spans, |span| span.client, |span| (span.entered_ms, span.end_ms()))
+}
+
+/// The bucket of each instant: `None` before the first bound, and from the last on.
+struct Buckets<'a> {
+    bounds: &'a [i64],
+    /// Buckets a millisecond, were all equally long: almost right where a day has 23 or 25 hours.
+    density: f64,
+}
+
+impl Buckets<'_> {
+    fn new(bounds: &[i64]) -> Buckets<'_> {
+        let length_ms = bounds.last().zip(bounds.first()).map_or(0, |(last, first)| last - first);
+        Buckets { bounds, density: bounds.len().saturating_sub(1) as f64 / length_ms.max(1) as f64 }
+    }
+
+    fn of(&self, at_ms: i64) -> Option<usize> {
+        let (first, last) = (*self.bounds.first()?, *self.bounds.last()?);
+        if at_ms < first || at_ms >= last {
+            return None;
+        }
+        let mut place = (((at_ms - first) as f64 * self.density) as usize).min(self.bounds.len() - 2);
+        while self.bounds[place] > at_ms {
+            place -= 1;
+        }
+        while self.bounds[place + 1] <= at_ms {
+            place += 1;
+        }
+        Some(place)
+    }
+}
+
 /// The buckets between each two neighbouring `bounds`, which ascend.
 ///
-/// O((v + b) log v) for v visits and b buckets, and O(v b) only where visits are longer than buckets.
+/// O(v + b) for v visits and b buckets where visits come almost in order, and O(v b) only where visits are longer than
+/// buckets.
 pub fn series(spans: &[Span], bounds: &[i64]) -> Vec<Bucket> {
-    let mut deltas: BTreeMap<i64, i64> = BTreeMap::new();
-    for span in spans.iter().filter(|span| span.end_ms() > span.entered_ms) {
-        *deltas.entry(span.entered_ms).or_default() += 1;
-        if let Some(exited_ms) = span.exited_ms {
-            *deltas.entry(exited_ms).or_default() -= 1;
+    series_and_total(spans, bounds).0
+}
+
+/// The same, and all of it as one bucket.
+pub fn series_and_total(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket) {
+    let of = Buckets::new(bounds);
+    let mut buckets: Vec<Bucket> = bounds.windows(2).map(|pair| Bucket::empty(pair[0], pair[1])).collect();
+    let (begin_ms, end_ms) = (bounds.first().copied().unwrap_or(0), bounds.last().copied().unwrap_or(0));
+    let mut total = Bucket::empty(begin_ms, end_ms);
+    let mut inside_ms = vec![0i64; buckets.len()];
+    // The last bucket that counts this client already.
+    let (mut client, mut counted) = (None, None);
+    for span in by_client(spans) {
+        if let Some(place) = of.of(span.entered_ms) {
+            buckets[place].entries += 1;
+        }
+        if let Some(place) = span.exited_ms.and_then(|exited_ms| of.of(exited_ms)) {
+            buckets[place].exits += 1;
+        }
+        if !span.touches(begin_ms, end_ms) {
+            continue;
+        }
+        if client != Some(span.client) {
+            (client, counted) = (Some(span.client), None);
+            total.unique_clients += 1;
+        }
+        let first = of.of(span.entered_ms.max(begin_ms)).unwrap_or(0);
+        for (place, bucket) in buckets.iter_mut().enumerate().skip(first) {
+            if !span.touches(bucket.from_ms, bucket.to_ms) {
+                break;
+            }
+            inside_ms[place] += span.inside_ms(bucket.from_ms, bucket.to_ms);
+            if counted.is_none_or(|counted| counted < place) {
+                bucket.unique_clients += 1;
+                counted = Some(place);
+            }
         }
     }
-    let mut by_entry: Vec<&Span> = spans.iter().collect();
-    by_entry.sort_unstable_by_key(|span| span.entered_ms);
-    let mut exits_ms: Vec<i64> = spans.iter().filter_map(|span| span.exited_ms).collect();
-    exits_ms.sort_unstable();
-    let mut deltas = deltas.into_iter().peekable();
-    let mut next_entry = 0;
-    let mut present: Vec<&Span> = Vec::new();
-    let mut level = 0i64;
-    let mut buckets = Vec::with_capacity(bounds.len().saturating_sub(1));
-    for pair in bounds.windows(2) {
-        let (from_ms, to_ms) = (pair[0], pair[1]);
-        while let Some((_, delta)) = deltas.next_if(|(at_ms, _)| *at_ms <= from_ms) {
-            level += delta;
+    let mut levels = Levels::new(spans);
+    let whole_ms: i64 = inside_ms.iter().sum();
+    for (bucket, inside_ms) in buckets.iter_mut().zip(inside_ms) {
+        let mut level = levels.at(bucket.from_ms);
+        (bucket.min, bucket.max) = (level, level);
+        while let Some(next) = levels.step_before(bucket.to_ms) {
+            level = next;
+            bucket.min = bucket.min.min(level);
+            bucket.max = bucket.max.max(level);
         }
-        let (mut min, mut max) = (level, level);
-        while let Some((_, delta)) = deltas.next_if(|(at_ms, _)| *at_ms < to_ms) {
-            level += delta;
-            min = min.min(level);
-            max = max.max(level);
-        }
-        while next_entry < by_entry.len() && by_entry[next_entry].entered_ms < to_ms {
-            present.push(by_entry[next_entry]);
-            next_entry += 1;
-        }
-        present.retain(|span| span.touches(from_ms, i64::MAX));
-        let inside_ms: i64 = present.iter().map(|span| span.inside_ms(from_ms, to_ms)).sum();
-        buckets.push(Bucket {
-            from_ms,
-            to_ms,
-            min: min.unsigned_abs(),
-            max: max.unsigned_abs(),
-            mean: inside_ms as f64 / (to_ms - from_ms) as f64,
-            entries: (next_entry - by_entry.partition_point(|span| span.entered_ms < from_ms)) as u64,
-            exits: (before(&exits_ms, to_ms) - before(&exits_ms, from_ms)) as u64,
-            unique_clients: present.iter().map(|span| span.client).collect::<BTreeSet<_>>().len() as u64,
-        });
+        bucket.mean = inside_ms as f64 / (bucket.to_ms - bucket.from_ms) as f64;
+        total.entries += bucket.entries;
+        total.exits += bucket.exits;
     }
-    buckets
+    total.min = buckets.iter().map(|bucket| bucket.min).min().unwrap_or(0);
+    total.max = buckets.iter().map(|bucket| bucket.max).max().unwrap_or(0);
+    total.mean = whole_ms as f64 / (end_ms - begin_ms).max(1) as f64;
+    (buckets, total)
+}
+
+/// How many there are, from one instant to the next at which that may change.
+struct Levels {
+    /// Ascending.
+    entries_ms: Vec<i64>,
+    exits_ms: Vec<i64>,
+    entered: usize,
+    exited: usize,
+    /// When the last change was.
+    at_ms: i64,
+}
+
+impl Levels {
+    fn new(spans: &[Span]) -> Levels {
+        let lasting = || spans.iter().filter(|span| span.end_ms() > span.entered_ms);
+        let entries_ms = grouping::sorted_instants(lasting().map(|span| span.entered_ms).collect());
+        let exits_ms = grouping::sorted_instants(lasting().filter_map(|span| span.exited_ms).collect());
+        Levels { entries_ms, exits_ms, entered: 0, exited: 0, at_ms: i64::MIN }
+    }
+
+    fn level(&self) -> u64 {
+        (self.entered - self.exited) as u64
+    }
+
+    /// The level at an instant not before the last one asked for.
+    fn at(&mut self, at_ms: i64) -> u64 {
+        while self.entries_ms.get(self.entered).is_some_and(|entry_ms| *entry_ms <= at_ms) {
+            self.entered += 1;
+        }
+        while self.exits_ms.get(self.exited).is_some_and(|exit_ms| *exit_ms <= at_ms) {
+            self.exited += 1;
+        }
+        self.level()
+    }
+
+    /// Goes on to the next change before `to_ms`.
+    fn step_before(&mut self, to_ms: i64) -> Option<u64> {
+        let next = [self.entries_ms.get(self.entered), self.exits_ms.get(self.exited)];
+        let next_ms = next.into_iter().flatten().min().copied().filter(|next_ms| *next_ms < to_ms)?;
+        self.at_ms = next_ms;
+        Some(self.at(next_ms))
+    }
 }
 
 /// When there were the most in one bucket.
@@ -160,23 +256,14 @@ pub fn over_limit_ms(spans: &[Span], from_ms: i64, to_ms: i64, limit: i64) -> i6
     over.map(|((at_ms, _), end_ms)| (end_ms.min(to_ms) - (*at_ms).max(from_ms)).max(0)).sum()
 }
 
-/// Instants at which the level changes, and the level from then on.
+/// Instants at which the level may change, and the level from then on.
 fn steps(spans: &[Span]) -> Vec<(i64, i64)> {
-    let mut deltas: BTreeMap<i64, i64> = BTreeMap::new();
-    for span in spans.iter().filter(|span| span.end_ms() > span.entered_ms) {
-        *deltas.entry(span.entered_ms).or_default() += 1;
-        if let Some(exited_ms) = span.exited_ms {
-            *deltas.entry(exited_ms).or_default() -= 1;
-        }
+    let mut levels = Levels::new(spans);
+    let mut steps = Vec::new();
+    while let Some(level) = levels.step_before(i64::MAX) {
+        steps.push((levels.at_ms, level as i64));
     }
-    let mut level = 0;
-    deltas
-        .into_iter()
-        .map(|(at_ms, delta)| {
-            level += delta;
-            (at_ms, level)
-        })
-        .collect()
+    steps
 }
 
 /// Clients of one bucket, and how many of them came for the first time.
@@ -217,11 +304,6 @@ pub fn visitors(spans: &[Span], first_ms: &std::collections::HashMap<u32, i64>, 
         .collect()
 }
 
-/// How many of ascending instants lie before `at_ms`.
-fn before(ascending_ms: &[i64], at_ms: i64) -> usize {
-    ascending_ms.partition_point(|ms| *ms < at_ms)
-}
-
 /// How long visits lasted, seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dwell {
@@ -252,8 +334,7 @@ pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: 
             if is_clipped { span.inside_ms(from_ms, to_ms) } else { span.exited_ms.unwrap_or(to_ms) - span.entered_ms }
         })
         .collect();
-    dwells_ms.sort_unstable();
-    let max_ms = *dwells_ms.last()?;
+    let max_ms = *dwells_ms.iter().max()?;
     let mut histogram = vec![0; HISTOGRAM_EDGES_S.len()];
     let mut in_bands = vec![0; bands.len()];
     let mut unbanded = 0;
@@ -269,9 +350,9 @@ pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: 
     Some(Dwell {
         count: dwells_ms.len() as u64,
         mean_s: dwells_ms.iter().sum::<i64>() as f64 / dwells_ms.len() as f64 / 1000.0,
-        median_s: quantile_ms(&dwells_ms, 0.5) / 1000.0,
-        p90_s: quantile_ms(&dwells_ms, 0.9) / 1000.0,
-        p95_s: quantile_ms(&dwells_ms, 0.95) / 1000.0,
+        median_s: quantile_ms(&mut dwells_ms, 0.5) / 1000.0,
+        p90_s: quantile_ms(&mut dwells_ms, 0.9) / 1000.0,
+        p95_s: quantile_ms(&mut dwells_ms, 0.95) / 1000.0,
         max_s: max_ms as f64 / 1000.0,
         histogram,
         bands: in_bands,
@@ -279,11 +360,18 @@ pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: 
     })
 }
 
-/// Of ascending values, at least one.
-fn quantile_ms(ascending: &[i64], q: f64) -> f64 {
-    let place = q * (ascending.len() - 1) as f64;
-    let (below, above) = (ascending[place.floor() as usize] as f64, ascending[place.ceil() as usize] as f64);
+/// Of values in any order, at least one; O(n).
+fn quantile_ms(values: &mut [i64], q: f64) -> f64 {
+    let place = q * (values.len() - 1) as f64;
+    let (_, below, rest) = values.select_nth_unstable(place.floor() as usize);
+    let below = *below as f64;
+    let above = if place.fract() > 0.0 { rest.iter().min().map_or(below, |above| *above as f64) } else { below };
     below + (above - below) * place.fract()
+}
+
+/// `None` of nothing.
+pub fn median(values: &mut [i64]) -> Option<f64> {
+    (!values.is_empty()).then(|| quantile_ms(values, 0.5))
 }
 
 #[cfg(test)]
@@ -364,7 +452,9 @@ mod tests {
         ) {
             let spans: Vec<Span> = raw.iter().map(|(c, a, d)| span(*c, *a, d.map(|d| a + d))).collect();
             let bounds: Vec<i64> = cuts.into_iter().collect();
-            for bucket in series(&spans, &bounds) {
+            let (buckets, total) = series_and_total(&spans, &bounds);
+            prop_assert_eq!(&total, &series(&spans, &[bounds[0], bounds[bounds.len() - 1]])[0]);
+            for bucket in buckets {
                 let (from, to) = (bucket.from_ms, bucket.to_ms);
                 let at = |t: i64| spans.iter().filter(|s| s.entered_ms <= t && t < s.end_ms()).count() as u64;
                 let counts: Vec<u64> = (from..to).map(at).collect();

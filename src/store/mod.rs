@@ -5,6 +5,7 @@
 pub mod alerts;
 pub mod audit;
 pub mod catalogue;
+mod columns;
 pub mod files;
 pub mod history;
 mod migrate;

@@ -27,7 +27,7 @@ pub enum SqlError {
 
 impl From<duckdb::Error> for SqlError {
     fn from(error: duckdb::Error) -> SqlError {
-        SqlError::Store(error.into())
+        if error.to_string().contains("INTERRUPT") { SqlError::Interrupted } else { SqlError::Store(error.into()) }
     }
 }
 
@@ -84,6 +84,9 @@ pub struct Asking {
     pub handle: Arc<Interrupt>,
 }
 
+/// The most that one answer may take when it is kept whole.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
 /// Gives a question up.
 pub struct Interrupt(Arc<InterruptHandle>);
 
@@ -111,14 +114,23 @@ impl Asking {
 
     /// Asks. Blocks; memory for the rows.
     pub fn ask(self, sql: &str, params: Vec<Parameter>, rows_max: usize) -> Result<Answer, SqlError> {
-        let (mut schema, mut batches) = (None, Vec::new());
+        let (mut schema, mut batches, mut bytes) = (None, Vec::new(), 0);
         let is_truncated = self.stream(sql, params, rows_max, |piece| {
             match piece {
                 Piece::Schema(columns) => schema = Some(columns),
-                Piece::Rows(batch) => batches.push(batch),
+                Piece::Rows(batch) => {
+                    bytes += batch.get_array_memory_size();
+                    batches.push(batch);
+                }
             }
-            true
+            bytes <= ANSWER_BYTES_MAX
         })?;
+        if bytes > ANSWER_BYTES_MAX {
+            let limit = ANSWER_BYTES_MAX >> 20;
+            return Err(SqlError::Refused(format!(
+                "the answer is larger than {limit} MiB: ask for fewer rows or columns"
+            )));
+        }
         let schema = schema.ok_or(SqlError::Interrupted)?;
         Ok(Answer { schema, batches, is_truncated })
     }

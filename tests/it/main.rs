@@ -6,6 +6,7 @@ mod caching;
 mod callbacks;
 mod commands;
 mod contract;
+mod counts;
 mod faults;
 mod grafana;
 mod harness;

@@ -69,6 +69,7 @@ async fn questions_are_answered_in_every_form() {
         let url = format!("{}/v1/sql?format={form}", app.base);
         let answer = app.client.post(url).json(&json!({"sql": "FROM range(2)"})).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["x-is-truncated"], "false");
         let bytes = answer.bytes().await.unwrap();
         assert!(bytes.starts_with(begins.as_bytes()) || form == "arrow" && bytes.starts_with(&[0xff; 4]), "{form}");
     }
@@ -115,6 +116,17 @@ async fn bombs_are_given_up_and_ingest_goes_on() {
         let (status, answer) = tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap();
         assert_eq!(status, StatusCode::GATEWAY_TIMEOUT, "{bomb}: {answer}");
         assert!(since.elapsed() < Duration::from_secs(10), "{bomb}: {:?}", since.elapsed());
+    }
+    // A large answer is refused before it fills the memory.
+    let (status, answer) =
+        ask(&app, json!({"sql": "SELECT repeat('x', 10000) AS x FROM range(100000)", "limit": 100_000})).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("larger than"), "{answer}");
+    // However early the time is over.
+    for timeout_s in [0.001, 0.0015, 0.002, 0.003, 0.005] {
+        let (status, answer) =
+            ask(&app, json!({"sql": "SELECT count(*) FROM positions", "timeout_s": timeout_s})).await;
+        assert!(matches!(status, StatusCode::OK | StatusCode::GATEWAY_TIMEOUT), "{status} {answer}");
     }
     let deep = format!("SELECT {}1{}", "abs(".repeat(3000), ")".repeat(3000));
     assert_eq!(ask(&app, json!({"sql": deep})).await.0, StatusCode::UNPROCESSABLE_ENTITY);

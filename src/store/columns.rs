@@ -1,0 +1,76 @@
+//! Answers read column by column: hundreds of thousands of rows that are only counted need not be rows.
+
+use duckdb::arrow::array::{Array, BooleanArray, Int32Array, Int64Array, TimestampMicrosecondArray, UInt8Array};
+use duckdb::arrow::record_batch::RecordBatch;
+use duckdb::types::Value;
+use duckdb::{Connection, ToSql, params_from_iter};
+
+use super::StoreError;
+
+/// A piece of an answer.
+pub(super) struct Batch(RecordBatch);
+
+/// Asks, and hands each piece of the answer to `take`.
+pub(super) fn ask_columns(
+    conn: &Connection,
+    sql: &str,
+    params: Vec<Value>,
+    mut take: impl FnMut(Batch) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = conn.prepare(sql)?;
+    // Whole, since DuckDB gathers it with all its threads, and streams with one. Not the iterator, which panics where `step`
+    // tells of an error.
+    let _ = statement.query_arrow(params_from_iter(params.iter().map(|param| param as &dyn ToSql)))?;
+    while let Some(rows) = statement.step()? {
+        take(Batch(RecordBatch::from(&rows)))?;
+    }
+    Ok(())
+}
+
+impl Batch {
+    pub fn rows(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    fn column<T: 'static>(&self, place: usize) -> Result<&T, StoreError> {
+        self.0.column(place).as_any().downcast_ref().ok_or_else(|| StoreError::Corrupt {
+            what: "answer",
+            problem: format!("column {place} is {}", self.0.column(place).data_type()),
+        })
+    }
+
+    pub fn integers(&self, place: usize) -> Result<&[i32], StoreError> {
+        Ok(self.column::<Int32Array>(place)?.values())
+    }
+
+    pub fn longs(&self, place: usize) -> Result<&[i64], StoreError> {
+        Ok(self.column::<Int64Array>(place)?.values())
+    }
+
+    pub fn bytes(&self, place: usize) -> Result<&[u8], StoreError> {
+        Ok(self.column::<UInt8Array>(place)?.values())
+    }
+
+    pub fn flags(&self, place: usize) -> Result<&BooleanArray, StoreError> {
+        self.column(place)
+    }
+
+    /// Instants, null or not.
+    pub fn times(&self, place: usize) -> Result<Times<'_>, StoreError> {
+        Ok(Times(self.column(place)?))
+    }
+}
+
+/// Instants that are stored to the millisecond.
+pub(super) struct Times<'a>(&'a TimestampMicrosecondArray);
+
+impl Times<'_> {
+    /// Unix milliseconds.
+    pub fn ms(&self, row: usize) -> i64 {
+        self.0.value(row).div_euclid(1000)
+    }
+
+    pub fn ms_or_null(&self, row: usize) -> Option<i64> {
+        self.0.is_valid(row).then(|| self.ms(row))
+    }
+}
