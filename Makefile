@@ -8,7 +8,7 @@ help:
 	@echo "make demo       build, and run a sample clinic with a simulated crowd on http://127.0.0.1:8080"
 	@echo "make test       every test"
 	@echo "make lint       rustfmt and clippy, warnings are errors"
-	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix, rebuild speed, callbacks"
+	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix, questions, rebuild speed, callbacks"
 	@echo "make page       only build the page; plain cargo puts it into the binary afterwards"
 	@echo "make libduckdb  only fetch DuckDB's prebuilt library; plain cargo works afterwards"
 

@@ -2,6 +2,7 @@
 //!
 //! A visit [a, b) counts at t when a <= t < b. One of zero length counts as a visit, never as occupancy.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::grouping;
@@ -60,7 +61,7 @@ impl Bucket {
 pub fn merge_by_client(spans: Vec<Span>) -> Vec<Span> {
     let spans = by_client(&spans);
     let mut stays: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
+    for span in spans.iter().copied() {
         match stays.last_mut() {
             Some(stay) if stay.client == span.client && span.entered_ms <= stay.end_ms() => {
                 if span.end_ms() > stay.end_ms() {
@@ -74,7 +75,7 @@ pub fn merge_by_client(spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// Each client's spans together, by entry.
-fn by_client(spans: &[Span]) -> Vec<Span> {
+fn by_client(spans: &[Span]) -> Cow<'_, [Span]> {
     grouping::by_client(spans, |span| span.client, |span| (span.entered_ms, span.end_ms()))
 }
 
@@ -124,7 +125,7 @@ pub fn series_and_total(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket)
     let mut inside_ms = vec![0i64; buckets.len()];
     // The last bucket that counts this client already.
     let (mut client, mut counted) = (None, None);
-    for span in by_client(spans) {
+    for span in by_client(spans).iter() {
         if let Some(place) = of.of(span.entered_ms) {
             buckets[place].entries += 1;
         }
