@@ -23,8 +23,8 @@ const CHROMIUM_ARGS = [
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
 
-/// What software rendering says about itself, and no fault of the page.
-const NOISE = [/GPU stall due to ReadPixels/, /WebGL.*software/i];
+/// What software rendering says about itself, and browsers of answers that refuse: no faults of the page.
+const NOISE = [/GPU stall due to ReadPixels/, /status of 422/, /WebGL.*software/i];
 
 async function freePort() {
   const server = createServer();
@@ -34,25 +34,24 @@ async function freePort() {
   return port;
 }
 
-/// Starts the demo on a file of its own; resolves once its crowd is live.
-export async function startDemo(program, historyDays = 1) {
+/// Starts the program, and resolves once it has said that it is ready.
+async function start(program, args, env, readiness) {
   const dir = mkdtempSync(join(tmpdir(), 'footfall-walk-'));
   const [port, postgres] = [await freePort(), await freePort()];
-  const address = (port) => `127.0.0.1:${port}`;
-  const server = spawn(program, ['demo', '--history-days', String(historyDays), '--store', join(dir, 'demo.duckdb'), '--listen', address(port), '--postgres-listen', address(postgres)]);
+  const [listen, store] = [`127.0.0.1:${port}`, join(dir, 'walk.duckdb')];
+  const server = spawn(program, args({ listen, postgres: `127.0.0.1:${postgres}`, store }), { env: { ...process.env, ...env({ listen, store }) } });
   let said = '';
-  const base = `http://${address(port)}`;
   await new Promise((resolve, reject) => {
     const hear = (data) => {
       said += data;
-      if (said.includes('The crowd is live')) resolve();
+      if (said.includes(readiness)) resolve();
     };
     server.stdout.on('data', hear);
     server.stderr.on('data', hear);
-    server.on('exit', () => reject(new Error(`the demo ended:\n${said}`)));
+    server.on('exit', () => reject(new Error(`the server ended:\n${said}`)));
   });
   return {
-    base,
+    base: `http://${listen}`,
     stop: async () => {
       const ended = new Promise((resolve) => server.on('exit', resolve));
       server.kill('SIGTERM');
@@ -61,6 +60,24 @@ export async function startDemo(program, historyDays = 1) {
     },
   };
 }
+
+/// The demo on a file of its own, once its crowd is live.
+export const startDemo = (program, historyDays = 1) =>
+  start(
+    program,
+    ({ listen, postgres, store }) => ['demo', '--history-days', String(historyDays), '--store', store, '--listen', listen, '--postgres-listen', postgres],
+    () => ({}),
+    'The crowd is live',
+  );
+
+/// A server that knows nothing, and takes deliveries without a signature.
+export const startEmpty = (program) =>
+  start(
+    program,
+    () => ['serve'],
+    ({ listen, store }) => ({ FOOTFALL_SERVER__LISTEN: listen, FOOTFALL_STORE__PATH: store, FOOTFALL_SOURCES__DEFAULT__UNSIGNED: 'true', FOOTFALL_LOG: 'info' }),
+    'listening',
+  );
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: CHROMIUM_ARGS });
 
