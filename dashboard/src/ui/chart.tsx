@@ -145,7 +145,9 @@ function Figures({ title, table }: { title: string; table: ChartTable }) {
   );
 }
 
-const isNumeric = ({ rows }: ChartTable, column: number) => rows.some((row) => typeof row[column] === 'number');
+/// Whether all that a column says begins with a figure: 12, 54 %, 3 min.
+const isNumeric = ({ rows }: ChartTable, column: number) =>
+  column > 0 && rows.every((row) => typeof row[column] === 'number' || /^([+−]?\d|$)/.test(row[column] ?? ''));
 
 /// As RFC 4180 has it, with the mark by which spreadsheets know UTF-8; what they would take for a formula is text.
 function saveCsv({ columns, rows }: ChartTable, title: string): void {
@@ -156,12 +158,15 @@ function saveCsv({ columns, rows }: ChartTable, title: string): void {
   URL.revokeObjectURL(url);
 }
 
+/// That of the page; a canvas inherits none.
+const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+
 function common(dark: boolean, option: ChartOption): ChartOption {
   const { text, quiet, line, surface } = inks(dark);
   return {
     color: palette(dark),
     animationDuration: matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 300,
-    textStyle: { color: text, fontFamily: 'inherit' },
+    textStyle: { color: text, fontFamily: FONT },
     tooltip: { backgroundColor: surface, borderColor: line, textStyle: { color: text }, confine: true },
     legend: { textStyle: { color: quiet } },
     ...option,

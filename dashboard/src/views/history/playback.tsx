@@ -109,7 +109,7 @@ function Player({ question, floor, from, busiest }: { question: Question; floor:
             type="range"
             min={from}
             max={from + HOUR}
-            step={1000}
+            step={5000}
             value={at}
             disabled={!recording}
             aria-valuetext={clock(at, zone.value, true)}
@@ -177,8 +177,11 @@ interface ZonesProps {
 }
 
 function Zones({ zones, shades, at, recording, floor }: ZonesProps) {
-  const counts: Record<string, number> = {};
-  if (recording) for (const { kind } of placesAt(recording, floor.map_id, at)) counts[kind] = (counts[kind] ?? 0) + 1;
+  const counts = useMemo(() => {
+    const counts: Record<string, number> = {};
+    if (recording) for (const { kind } of placesAt(recording, floor.map_id, at)) counts[kind] = (counts[kind] ?? 0) + 1;
+    return counts;
+  }, [recording, at]);
   const all = Object.values(counts).reduce((sum, n) => sum + n, 0);
   const rows = zones.map((area) => ({ area, shade: shades.get(area.area_id) })).sort((a, b) => (a.area.name ?? '').localeCompare(b.area.name ?? ''));
   return (

@@ -122,7 +122,7 @@ function visitsOf(rows: VisitRow[]): Recording['visits'] {
 }
 
 /// Clients where they were at an instant: between two fixes that are near in time on the way from one to the other, else at
-/// the last, until it is silence or they are located elsewhere.
+/// the last, until it is silence or they are located elsewhere. Asked for each frame: when the fix was is left out.
 export function placesAt({ tracks }: Recording, mapId: string, instant: number): LivePosition[] {
   const places: LivePosition[] = [];
   for (const { client_id, kind, at, x, y, left } of tracks) {
@@ -136,7 +136,7 @@ export function placesAt({ tracks }: Recording, mapId: string, instant: number):
       const here = values[last] ?? 0;
       return here + ((values[last + 1] ?? here) - here) * share;
     };
-    places.push({ map_id: mapId, client_id, kind, name: null, at: rfc3339(since), x_m: between(x), y_m: between(y) });
+    places.push({ map_id: mapId, client_id, kind, name: null, at: '', x_m: between(x), y_m: between(y) });
   }
   return places;
 }
