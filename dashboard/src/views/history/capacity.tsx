@@ -2,9 +2,10 @@
 
 import { address, client, type Schemas, told } from '../../api';
 import { strings } from '../../strings';
-import { Answer, Empty, useAsk } from '../../ui/ask';
+import { useAsk } from '../../ui/ask';
 import { Chart, type ChartOption, boundByLabels, inks, palette } from '../../ui/chart';
 import { length, percent, rounded, tenth, tip, whole } from './labels';
+import { Part } from './part';
 import type { Question } from './question';
 
 const words = strings.history;
@@ -19,18 +20,11 @@ export function Capacity({ question }: { question: Question }) {
   const query = { ...where, ...who, ...when };
   const asked = useAsk((signal) => told(client.GET('/v1/occupancy/capacity', { params: { query }, signal })), [question]);
   return (
-    <Answer asked={asked}>
+    <Part title={words.capacity} asked={asked} empty={words.noCapacity} isEmpty={({ areas }) => areas.length === 0}>
       {({ areas }) => {
         const ordered = [...areas].sort((a, b) => b.max_share - a.max_share);
         const [first] = ordered;
-        if (!first) {
-          return (
-            <section class="card">
-              <h3>{words.capacity}</h3>
-              <Empty>{words.noCapacity}</Empty>
-            </section>
-          );
-        }
+        if (!first) return null;
         const shown = ordered.slice(0, BARS_MAX);
         return (
           <Chart
@@ -48,7 +42,7 @@ export function Capacity({ question }: { question: Question }) {
           />
         );
       }}
-    </Answer>
+    </Part>
   );
 }
 

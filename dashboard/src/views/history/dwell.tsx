@@ -1,11 +1,12 @@
 // How long visits lasted: a histogram, and the site's own bands.
 
 import { strings } from '../../strings';
-import { Answer, type Asked, Empty } from '../../ui/ask';
+import type { Asked } from '../../ui/ask';
 import { Chart, type ChartOption, type ChartTable, boundByLabels, inks } from '../../ui/chart';
 import type { DwellAnswer } from '../history';
 import { length, percent, tip, whole } from './labels';
 import { countAxis } from './occupancy';
+import { Part } from './part';
 
 const words = strings.history;
 
@@ -20,23 +21,16 @@ interface Row {
 export function Dwell({ asked }: { asked: Asked<DwellAnswer> }) {
   return (
     <>
-      <Answer asked={asked}>
-        {(found) =>
-          found.count === 0 ? (
-            <section class="card">
-              <h3>{words.histogram}</h3>
-              <Empty>{words.noDwell}</Empty>
-            </section>
-          ) : (
-            <Bars
-              title={words.histogram}
-              rows={histogramOf(found)}
-              answer={found}
-              summary={words.histogramSummary(whole(found.count), length(found.median_s ?? 0), length(found.p90_s ?? 0))}
-            />
-          )
-        }
-      </Answer>
+      <Part title={words.histogram} asked={asked} empty={words.noDwell} isEmpty={(found) => found.count === 0}>
+        {(found) => (
+          <Bars
+            title={words.histogram}
+            rows={histogramOf(found)}
+            answer={found}
+            summary={words.histogramSummary(whole(found.count), length(found.median_s ?? 0), length(found.p90_s ?? 0))}
+          />
+        )}
+      </Part>
       {asked.data && asked.data.count > 0 && asked.data.bands.length > 0 && <Bands found={asked.data} />}
     </>
   );

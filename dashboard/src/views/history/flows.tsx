@@ -2,9 +2,10 @@
 
 import { address, client, type Schemas, told } from '../../api';
 import { strings } from '../../strings';
-import { Answer, Empty, useAsk } from '../../ui/ask';
+import { useAsk } from '../../ui/ask';
 import { Chart, type ChartOption, inks, palette } from '../../ui/chart';
 import { length, tip, whole } from './labels';
+import { Part } from './part';
 import { eachOnce, type Question } from './question';
 
 const words = strings.history;
@@ -20,39 +21,31 @@ export function Flows({ question }: { question: Question }) {
   const places = area ? eachOnce({ ...question, where: { site: where.site } }) : eachOnce(question);
   const query = { ...places, ...(area && area.kind !== 'zone' ? { area_kind: undefined } : {}), ...who, ...when, min_dwell };
   const asked = useAsk((signal) => told(client.GET('/v1/flows', { params: { query }, signal })), [question]);
+  const kept = (flows: Flow[]) => (area ? flows.filter((one) => one.from_area_id === area.area_id || one.to_area_id === area.area_id) : flows);
   return (
-    <div class="wide">
-      <Answer asked={asked}>
-        {(found) => {
-          const flows = area ? found.flows.filter((one) => one.from_area_id === area.area_id || one.to_area_id === area.area_id) : found.flows;
-          const [first] = flows;
-          if (!first) {
-            return (
-              <section class="card">
-                <h3>{words.flows}</h3>
-                <Empty>{words.noFlows}</Empty>
-              </section>
-            );
-          }
-          const shown = flows.slice(0, BANDS_MAX);
-          return (
-            <Chart
-              title={words.flows}
-              note={words.flowsNote(shown.length, flows.length)}
-              csv={address('/v1/flows', { ...query, format: 'csv' })}
-              height={heightOf(shown)}
-              deps={[found, area]}
-              option={(dark) => optionOf(shown, dark)}
-              summary={words.flowsSummary(fromName(first), toName(first), whole(first.count))}
-              table={{
-                columns: [words.from, words.to, words.times, words.unique, words.gap],
-                rows: flows.map((one) => [fromName(one), toName(one), one.count, one.unique_clients, one.median_gap_s == null ? '' : length(one.median_gap_s)]),
-              }}
-            />
-          );
-        }}
-      </Answer>
-    </div>
+    <Part isWide title={words.flows} asked={asked} empty={words.noFlows} isEmpty={(found) => kept(found.flows).length === 0}>
+      {(found) => {
+        const flows = kept(found.flows);
+        const [first] = flows;
+        if (!first) return null;
+        const shown = flows.slice(0, BANDS_MAX);
+        return (
+          <Chart
+            title={words.flows}
+            note={words.flowsNote(shown.length, flows.length)}
+            csv={address('/v1/flows', { ...query, format: 'csv' })}
+            height={heightOf(shown)}
+            deps={[found, area]}
+            option={(dark) => optionOf(shown, dark)}
+            summary={words.flowsSummary(fromName(first), toName(first), whole(first.count))}
+            table={{
+              columns: [words.from, words.to, words.times, words.unique, words.gap],
+              rows: flows.map((one) => [fromName(one), toName(one), one.count, one.unique_clients, one.median_gap_s == null ? '' : length(one.median_gap_s)]),
+            }}
+          />
+        );
+      }}
+    </Part>
   );
 }
 

@@ -2,7 +2,6 @@
 
 import { strings } from '../../strings';
 import type { Asked } from '../../ui/ask';
-import { Fault } from '../../ui/ask';
 import type { DwellAnswer, Series } from '../history';
 import { change, length, moment, rounded, whole } from './labels';
 
@@ -26,7 +25,6 @@ export function Summary({ series, dwell }: { series: Series; dwell: Asked<DwellA
           note={words.medianDwellOf}
         />
       </dl>
-      {dwell.problem && <Fault problem={dwell.problem} again={dwell.again} />}
       {series.comparison && <p class="quiet">{words.comparedWith(moment(series.comparison.from), moment(series.comparison.to))}</p>}
     </section>
   );

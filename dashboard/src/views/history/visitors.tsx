@@ -2,10 +2,11 @@
 
 import { address, client, type Schemas, told } from '../../api';
 import { strings } from '../../strings';
-import { Answer, useAsk } from '../../ui/ask';
+import { useAsk } from '../../ui/ask';
 import { Chart, type ChartOption, boundByLabels, inks, palette } from '../../ui/chart';
 import { axisLabels, stretch, tip, whole } from './labels';
 import { countAxis, timeAxis } from './occupancy';
+import { Part } from './part';
 import { buckets as lengths, type Question } from './question';
 
 const words = strings.history;
@@ -21,7 +22,7 @@ export function Visitors({ question }: { question: Question }) {
   const query = { ...where, ...who, ...when, bucket };
   const asked = useAsk((signal) => told(client.GET('/v1/visitors', { params: { query }, signal })), [question]);
   return (
-    <Answer asked={asked}>
+    <Part title={words.visitors} asked={asked} empty={words.empty} isEmpty={({ buckets }) => buckets.every((one) => one.unique_clients === 0)}>
       {({ buckets }) => {
         const counts = buckets.map((one) => one.unique_clients);
         return (
@@ -39,7 +40,7 @@ export function Visitors({ question }: { question: Question }) {
           />
         );
       }}
-    </Answer>
+    </Part>
   );
 }
 

@@ -4,9 +4,10 @@ import { address, client, type Schemas, told } from '../../api';
 import { zone } from '../../state';
 import { strings } from '../../strings';
 import { DAY, date, rfc3339 } from '../../time';
-import { Answer, Empty, useAsk } from '../../ui/ask';
+import { useAsk } from '../../ui/ask';
 import { Chart, type ChartOption, type ChartTable, boundByLabels, inks } from '../../ui/chart';
 import { rounded, tenth, tip, whole } from './labels';
+import { Part } from './part';
 import type { Question } from './question';
 
 const words = strings.history;
@@ -22,12 +23,12 @@ export function Week({ question }: { question: Question }) {
   const query = { ...where, ...who, from: rfc3339(from), to: rfc3339(range.to), min_dwell };
   const asked = useAsk((signal) => told(client.GET('/v1/occupancy/profile', { params: { query }, signal })), [question]);
   return (
-    <Answer asked={asked}>
+    <Part title={words.week} asked={asked} empty={words.noWeek} isEmpty={({ hours }) => hours.every((one) => one.mean == null)}>
       {({ hours }) => {
         const known = hours.filter((one) => one.mean != null);
         const busiest = known.reduce<Hour | undefined>((top, one) => (!top || (one.mean ?? 0) > (top.mean ?? 0) ? one : top), undefined);
         const quietest = known.reduce<Hour | undefined>((top, one) => (!top || (one.mean ?? 0) < (top.mean ?? 0) ? one : top), undefined);
-        if (!busiest || !quietest) return <Empty>{words.noWeek}</Empty>;
+        if (!busiest || !quietest) return null;
         return (
           <Chart
             title={words.week}
@@ -40,7 +41,7 @@ export function Week({ question }: { question: Question }) {
           />
         );
       }}
-    </Answer>
+    </Part>
   );
 }
 
