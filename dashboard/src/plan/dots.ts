@@ -119,6 +119,12 @@ export class Dots {
     this.upload();
   }
 
+  /// Shows these clients and no others, there at once: an instant of the past.
+  place(floor: string, positions: LivePosition[]): void {
+    this.dots.clear();
+    this.move(floor, positions, 0);
+  }
+
   /// Drops clients that were not heard of for `silence_ms`, as the presence rules do.
   forget(silence_ms: number): void {
     const oldest = Date.now() - silence_ms;

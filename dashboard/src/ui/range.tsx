@@ -11,20 +11,24 @@ export const rangeName = computed(() => param('range', '24h'));
 
 /// What it means now. Named ranges move on: ask when the answer is used.
 export function chosenRange(now = Date.now()): Range {
+  return rangeOf(rangeName.value, zone.value, now, customRange());
+}
+
+/// That of the address, if it is one.
+function customRange(): Range | undefined {
   const [from, to] = [Date.parse(param('from')), Date.parse(param('to'))];
-  const custom = Number.isFinite(from) && Number.isFinite(to) && from < to ? { from, to } : undefined;
-  return rangeOf(rangeName.value, zone.value, now, custom);
+  return from < to ? { from, to } : undefined;
 }
 
 const pad = (n: number) => String(n).padStart(2, '0');
 
-/// As an input of type datetime-local takes it.
-function local(at: number): string {
+/// As an input of type datetime-local takes it, and gives it.
+export function local(at: number): string {
   const p = partsOf(at, zone.value);
   return `${p.year}-${pad(p.month)}-${pad(p.day)}T${pad(p.hour)}:${pad(p.minute)}`;
 }
 
-function instant(text: string): number | undefined {
+export function instant(text: string): number | undefined {
   const found = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)/.exec(text)?.slice(1).map(Number);
   if (!found) return undefined;
   const [year = 0, month = 1, day = 1, hour = 0, minute = 0] = found;
@@ -33,6 +37,8 @@ function instant(text: string): number | undefined {
 
 export function RangePicker() {
   const { from, to } = chosenRange();
+  // What was typed stays, though it be wrong.
+  const typed = (which: 'from' | 'to', otherwise: number) => Date.parse(param(which)) || otherwise;
   const choose = (name: string) =>
     setParams(name === 'custom' ? { range: name, from: rfc3339(from), to: rfc3339(to) } : { range: name, from: '', to: '' }, true);
   const set = (which: 'from' | 'to') => (event: Event) => {
@@ -54,15 +60,20 @@ export function RangePicker() {
         <>
           <label>
             <span>{strings.time.from}</span>
-            <input type="datetime-local" value={local(from)} onChange={set('from')} />
+            <input type="datetime-local" value={local(typed('from', from))} onChange={set('from')} />
           </label>
           <label>
             <span>{strings.time.to}</span>
-            <input type="datetime-local" value={local(to)} onChange={set('to')} />
+            <input type="datetime-local" value={local(typed('to', to))} onChange={set('to')} />
           </label>
         </>
       )}
       <span class="quiet">{strings.time.zone(zone.value)}</span>
+      {rangeName.value === 'custom' && !customRange() && (
+        <p class="fault" role="alert">
+          {strings.errors.range}
+        </p>
+      )}
     </fieldset>
   );
 }
