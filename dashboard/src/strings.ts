@@ -9,8 +9,6 @@ export const strings = {
     label: 'Views',
     live: 'Live',
     history: 'History',
-    zones: 'Zones',
-    alerts: 'Alerts',
     sql: 'SQL',
     setup: 'Set-up',
     docs: 'API',
@@ -70,7 +68,7 @@ export const strings = {
     deliveries: 'Deliveries',
     lastReceived: 'Last received',
     neverReceived: 'never',
-    noZones: 'No zones on this floor yet. Draw them under Zones.',
+    noZones: 'No zones on this floor yet. Upload them: footfall import, or PUT /v1/maps.',
     noMaps: 'No floor of this site has been uploaded yet. Import one under Set-up.',
     alerts: 'Firing now',
     noAlerts: 'Nothing is firing.',
@@ -197,16 +195,6 @@ export const strings = {
     },
   },
 
-  // Zones: drawing, uploads, rebuilds.
-  zones: {
-    title: 'Zones',
-  },
-
-  // Alerts, rules, silences, endpoints.
-  alerts: {
-    title: 'Alerts',
-  },
-
   // SQL.
   sql: {
     title: 'SQL',
@@ -219,6 +207,7 @@ export const strings = {
     exampleGroup: 'Examples',
     historyGroup: 'Yours',
     result: 'Answer',
+    rows: 'Rows of the answer',
     nothingYet: 'Nothing was asked yet.',
     empty: 'The answer has no rows.',
     schema: 'Views',

@@ -35,7 +35,7 @@ export function Sql() {
   const [history, setHistory] = useState(storedHistory);
   const running = useRef<AbortController | undefined>(undefined);
   const [isRunning, setRunning] = useState(false);
-  const insert = useRef<(text: string) => void>(() => undefined);
+  const insert = useRef<(text: string, isAll?: boolean) => void>(() => undefined);
   const schema = useAsk((signal) => told(client.GET('/v1/sql/schema', { signal })), []);
 
   const remember = (sql: string) => {
@@ -82,7 +82,7 @@ export function Sql() {
     }
   };
   const choose = (sql: string) => {
-    setText(sql);
+    insert.current(sql, true);
     void run(sql);
   };
 

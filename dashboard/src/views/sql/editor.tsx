@@ -9,11 +9,12 @@ import type { Schemas } from '../../api';
 import { strings } from '../../strings';
 
 export interface EditorProps {
+  /// What it begins with; from then on the editor has the text, and tells of it.
   text: string;
   onText: (text: string) => void;
   onRun: (text: string) => void;
-  /// Set to what puts a text where the cursor is.
-  insert: { current: (text: string) => void };
+  /// Set to what puts a text where the cursor is, or in place of all.
+  insert: { current: (text: string, isAll?: boolean) => void };
   schema: Schemas['SqlSchema'] | undefined;
 }
 
@@ -41,20 +42,19 @@ export function Editor({ text, onText, onRun, insert, schema }: EditorProps) {
         language.of(dialect(schema)),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ 'aria-label': strings.sql.editor }),
-        EditorView.updateListener.of((update) => update.docChanged && onText(update.state.doc.toString())),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged) onText(update.state.doc.toString());
+        }),
       ],
     });
     view.current = editor;
-    insert.current = (added) => {
-      editor.dispatch(editor.state.replaceSelection(added));
+    insert.current = (added, isAll) => {
+      const all = { changes: { from: 0, to: editor.state.doc.length, insert: added } };
+      editor.dispatch(isAll ? all : editor.state.replaceSelection(added));
       editor.focus();
     };
     return () => editor.destroy();
   }, []);
   useEffect(() => view.current?.dispatch({ effects: language.reconfigure(dialect(schema)) }), [schema]);
-  useEffect(() => {
-    const editor = view.current;
-    if (editor && editor.state.doc.toString() !== text) editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
-  }, [text]);
   return <div ref={box} class="editor" />;
 }

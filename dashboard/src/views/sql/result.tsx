@@ -70,7 +70,7 @@ function Column(props: { label: string; columns: Schemas['SqlColumn'][]; value: 
 function Table({ columns, rows }: { columns: Schemas['SqlColumn'][]; rows: Row[] }) {
   const isNumber = (column: Schemas['SqlColumn']) => ['integer', 'number'].includes(column.type);
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={words.result}>
+    <div class="scroll" tabIndex={0} role="region" aria-label={words.rows}>
       <table>
         <thead>
           <tr>

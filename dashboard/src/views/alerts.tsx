@@ -1,5 +1,0 @@
-// To come.
-
-export function Alerts() {
-  return <p class="quiet">…</p>;
-}

@@ -1,5 +1,0 @@
-// To come.
-
-export function Zones() {
-  return <p class="quiet">…</p>;
-}
