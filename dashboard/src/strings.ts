@@ -172,7 +172,7 @@ export const strings = {
     overFor: 'Over the limit for',
     fullestOf: (shown: number, all: number) => `The ${count(shown)} fullest of ${count(all)}.`,
     capacitySummary: (name: string, share: string) => `Fullest: ${name}, ${share} of its limit at the most.`,
-    noCapacity: 'No area here has a limit. Limits are set under Zones.',
+    noCapacity: 'No area here has a limit (occupancy_limit).',
     area: 'Area',
     playback: {
       title: 'Play back',
