@@ -19,12 +19,13 @@ export function chosenRange(now = Date.now()): Range {
 const pad = (n: number) => String(n).padStart(2, '0');
 
 /// As an input of type datetime-local takes it.
-function local(at: number): string {
+export function local(at: number): string {
   const p = partsOf(at, zone.value);
   return `${p.year}-${pad(p.month)}-${pad(p.day)}T${pad(p.hour)}:${pad(p.minute)}`;
 }
 
-function instant(text: string): number | undefined {
+/// What such an input holds, as an instant; `undefined` where it holds none.
+export function instant(text: string): number | undefined {
   const found = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)/.exec(text)?.slice(1).map(Number);
   if (!found) return undefined;
   const [year = 0, month = 1, day = 1, hour = 0, minute = 0] = found;
