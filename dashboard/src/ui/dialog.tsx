@@ -7,7 +7,10 @@ import { strings } from '../strings';
 export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren; isWide?: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    dialog.current?.showModal();
+    const shown = dialog.current;
+    shown?.showModal();
+    // One that is taken away without being closed would keep the focus from where it came.
+    return () => shown?.close();
   }, []);
   return (
     <dialog ref={dialog} class={props.isWide ? 'wide' : ''} aria-label={props.title} onClose={props.onClose}>

@@ -210,7 +210,7 @@ function FiringAlerts() {
         <ul class="alerts">
           {firing.value.map((alert) => (
             <li key={alert.alert_id} class={`severity-${alert.severity}`}>
-              <strong>{alert.rule_name}</strong>
+              <a href={linkTo('alerts')}>{alert.rule_name}</a>
               <span class="quiet">
                 {alert.summary} · {clock(Date.parse(alert.fired_at), zone.value)}
               </span>

@@ -1,11 +1,11 @@
 // Set-up: what an empty server wants done, step by step; each ticks itself off. Later it tells how the webhooks fare.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
 import { type Schemas, base, client, told } from '../api';
 import { loadPlaces, sites } from '../state';
 import { strings } from '../strings';
 import { Answer, useAsk } from '../ui/ask';
+import { Copy } from '../ui/copy';
 import { linkTo } from '../url';
 import './setup.css';
 
@@ -14,8 +14,8 @@ const words = strings.setup;
 /// How often it is looked what has happened, milliseconds.
 const LOOK_MS = 3000;
 
-/// Those that say where clients are, and those that are worth keeping beside.
-const TOPICS = 'location, location-asset, location-unclient, location-sdk, zone, vbeacon, rssizone, sdkclient-scan-data, occupancy-alerts, alarms, device-events';
+/// Those that say where clients are; `location` has the positions of all kinds. Any others are kept, too.
+const TOPICS = 'location, zone, vbeacon, rssizone, sdkclient-scan-data, occupancy-alerts';
 
 const CONFIGURATION = `[sources.default]
 secrets = ["the webhook's secret"]`;
@@ -67,15 +67,15 @@ function Steps({ found }: { found: Found }) {
     <ol>
       <Step title={steps.source.title} isDone={configured.length > 0} told={steps.source.done(configured.map((source) => source.name).join(', '))}>
         <p>{steps.source.text}</p>
-        <Copied text={CONFIGURATION} />
+        <Copy text={CONFIGURATION} what={words.copies.configuration} isBlock />
       </Step>
       <Step title={steps.webhook.title} isDone={deliveries > 0}>
         <p>{steps.webhook.text}</p>
         {(configured.length ? configured : [{ path: '/v1/webhooks/mist' }]).map(({ path }) => (
-          <Copied text={location.origin + base + path} />
+          <Copy text={location.origin + base + path} what={words.copies.address} isBlock />
         ))}
         <p>{steps.webhook.topics}</p>
-        <Copied text={TOPICS} />
+        <Copy text={TOPICS} what={words.copies.topics} isBlock />
       </Step>
       <Step title={steps.ping.title} isDone={deliveries > 0} told={ping && steps.ping.done(since(ping))}>
         <p>{steps.ping.text}</p>
@@ -86,7 +86,7 @@ function Steps({ found }: { found: Found }) {
       <Step title={steps.maps.title} isDone={zones.length > 0} told={steps.maps.done(maps.length, zones.length)}>
         <p>{steps.maps.text}</p>
         {unmapped.maps.length > 0 && <p>{steps.maps.unmapped(unmapped.maps.length)}</p>}
-        <Copied text={`footfall import PATH --url ${location.origin}${base}`} />
+        <Copy text={`footfall import PATH --url ${location.origin}${base}`} what={words.copies.command} isBlock />
       </Step>
       <Step title={steps.people.title} isDone={here > 0} told={steps.people.done(here)}>
         <p>{steps.people.text}</p>
@@ -115,25 +115,6 @@ function Step(props: { title: string; isDone: boolean; told?: string | undefined
         )}
       </div>
     </li>
-  );
-}
-
-function Copied({ text }: { text: string }) {
-  const [isCopied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!isCopied) return;
-    const timer = setTimeout(() => setCopied(false), 2000);
-    return () => clearTimeout(timer);
-  }, [isCopied]);
-  // Only pages of this machine and those over HTTPS may.
-  const copy = () => void navigator.clipboard?.writeText(text).then(() => setCopied(true), () => undefined);
-  return (
-    <div class="row">
-      <pre tabIndex={0}>{text}</pre>
-      <button type="button" onClick={copy}>
-        {isCopied ? words.copied : words.copy}
-      </button>
-    </div>
   );
 }
 
