@@ -5,6 +5,8 @@
 //! file but its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use duckdb::arrow::datatypes::SchemaRef;
 use duckdb::arrow::record_batch::RecordBatch;
@@ -88,11 +90,37 @@ pub struct Asking {
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// Gives a question up.
-pub struct Interrupt(Arc<InterruptHandle>);
+pub struct Interrupt {
+    handle: Arc<InterruptHandle>,
+    /// Whether the question is over.
+    is_over: AtomicBool,
+}
+
+/// How often a question is given up until it is over.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
 impl Interrupt {
-    pub fn interrupt(&self) {
-        self.0.interrupt();
+    /// Returns at once, and does nothing to a question that is over.
+    ///
+    /// DuckDB forgets an interrupt that comes just before a statement begins, so it is said again until it is heard.
+    pub fn interrupt(self: &Arc<Interrupt>) {
+        self.handle.interrupt();
+        if self.is_over.load(Ordering::Acquire) {
+            return;
+        }
+        let interrupt = self.clone();
+        std::thread::spawn(move || {
+            while !interrupt.is_over.load(Ordering::Acquire) {
+                std::thread::sleep(INTERRUPT_EVERY);
+                interrupt.handle.interrupt();
+            }
+        });
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.handle.is_over.store(true, Ordering::Release);
     }
 }
 
@@ -108,7 +136,7 @@ impl Asking {
     }
 
     pub(super) fn on(conn: Connection, open: Open, store: Option<Store>) -> Asking {
-        let handle = Arc::new(Interrupt(conn.interrupt_handle()));
+        let handle = Arc::new(Interrupt { handle: conn.interrupt_handle(), is_over: AtomicBool::new(false) });
         Asking { conn, open, _store: store, handle }
     }
 
