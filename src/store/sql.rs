@@ -4,8 +4,7 @@
 //! functions that reach nothing outside. What passes runs in a read-only transaction on an instance that may touch no
 //! file but its own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use duckdb::arrow::datatypes::SchemaRef;
@@ -91,9 +90,9 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// Gives a question up.
 pub struct Interrupt {
-    handle: Arc<InterruptHandle>,
-    /// Whether the question is over.
-    is_over: AtomicBool,
+    /// `None` once the question is over. Held while it is used: the library's own handle may be used while its connection
+    /// is being closed, and then reaches freed memory.
+    handle: Mutex<Option<Arc<InterruptHandle>>>,
 }
 
 /// How often a question is given up until it is over.
@@ -104,23 +103,27 @@ impl Interrupt {
     ///
     /// DuckDB forgets an interrupt that comes just before a statement begins, so it is said again until it is heard.
     pub fn interrupt(self: &Arc<Interrupt>) {
-        self.handle.interrupt();
-        if self.is_over.load(Ordering::Acquire) {
-            return;
+        if self.say() {
+            let interrupt = self.clone();
+            std::thread::spawn(move || {
+                while interrupt.say() {
+                    std::thread::sleep(INTERRUPT_EVERY);
+                }
+            });
         }
-        let interrupt = self.clone();
-        std::thread::spawn(move || {
-            while !interrupt.is_over.load(Ordering::Acquire) {
-                std::thread::sleep(INTERRUPT_EVERY);
-                interrupt.handle.interrupt();
-            }
-        });
+    }
+
+    /// Tells whether anybody could hear it.
+    fn say(&self) -> bool {
+        let handle = self.handle.lock().expect("no one panics with the handle");
+        handle.as_ref().inspect(|handle| handle.interrupt()).is_some()
     }
 }
 
 impl Drop for Asking {
+    /// Before the connection is closed.
     fn drop(&mut self) {
-        self.handle.is_over.store(true, Ordering::Release);
+        *self.handle.handle.lock().expect("no one panics with the handle") = None;
     }
 }
 
@@ -136,7 +139,7 @@ impl Asking {
     }
 
     pub(super) fn on(conn: Connection, open: Open, store: Option<Store>) -> Asking {
-        let handle = Arc::new(Interrupt { handle: conn.interrupt_handle(), is_over: AtomicBool::new(false) });
+        let handle = Arc::new(Interrupt { handle: Mutex::new(Some(conn.interrupt_handle())) });
         Asking { conn, open, _store: store, handle }
     }
 
