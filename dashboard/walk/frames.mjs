@@ -4,7 +4,7 @@
 //     node walk/frames.mjs PATH_TO_FOOTFALL [CLIENTS] [SECONDS]
 
 import { createHmac } from 'node:crypto';
-import { launch, newPage, startDemo } from './walk.mjs';
+import { launch, newPage, startDemo } from './harness.mjs';
 
 const [program, clients = '5000', seconds = '20'] = process.argv.slice(2);
 const demo = await startDemo(program, 0);

@@ -1,7 +1,7 @@
 // First run: an empty server says what to do, and ticks each step off as it happens.
 
 import assert from 'node:assert/strict';
-import { startEmpty } from './walk.mjs';
+import { startEmpty } from './harness.mjs';
 
 export default async function walk({ page, base, isWhole, program }) {
   await page.goto(`${base}/#/setup`);

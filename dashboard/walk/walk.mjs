@@ -1,125 +1,33 @@
-// Walks through the page in a real browser, against the real server with its demo crowd. Each file beside this one walks one
-// view; what it asserts, that nothing is said on the console, and that axe finds nothing, is the test. Pictures of each view,
-// light and dark, go to dashboard/pictures.
+// Walks through the page in a real browser, against the real server with its demo crowd. Each view has a file beside this one;
+// what it asserts, that nothing is said on the console, and that axe finds nothing, is the test. Pictures of each view, light
+// and dark, go to dashboard/pictures.
 //
 //     node walk/walk.mjs PATH_TO_FOOTFALL [VIEW ...]
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { apiOf, assertAccessible, launch, newPage, startDemo } from './harness.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const pictures = join(here, '..', 'pictures');
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const VIEWS = ['live', 'history', 'alerts', 'sql', 'setup'];
+const pictures = join(dirname(fileURLToPath(import.meta.url)), '..', 'pictures');
 
-const CHROMIUM_ARGS = [
-  '--no-sandbox', '--disable-gpu', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync',
-];
+/// A walk that is stuck fails, whatever it waits for.
+const WALK_TIMEOUT_MS = 240_000;
 
-/// What software rendering says about itself, and browsers of answers that refuse: no faults of the page.
-const NOISE = [/GPU stall due to ReadPixels/, /status of 422/, /WebGL.*software/i];
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/// Starts the program, and resolves once it has said that it is ready.
-async function start(program, args, env, readiness) {
-  const dir = mkdtempSync(join(tmpdir(), 'footfall-walk-'));
-  const [port, postgres] = [await freePort(), await freePort()];
-  const [listen, store] = [`127.0.0.1:${port}`, join(dir, 'walk.duckdb')];
-  const server = spawn(program, args({ listen, postgres: `127.0.0.1:${postgres}`, store }), { env: { ...process.env, ...env({ listen, store }) } });
-  let said = '';
-  await new Promise((resolve, reject) => {
-    const hear = (data) => {
-      said += data;
-      if (said.includes(readiness)) resolve();
-    };
-    server.stdout.on('data', hear);
-    server.stderr.on('data', hear);
-    server.on('exit', () => reject(new Error(`the server ended:\n${said}`)));
+function inTime(walk) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${WALK_TIMEOUT_MS / 1000} s`)), WALK_TIMEOUT_MS);
   });
-  return {
-    base: `http://${listen}`,
-    stop: async () => {
-      const ended = new Promise((resolve) => server.on('exit', resolve));
-      server.kill('SIGTERM');
-      await ended;
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
-}
-
-/// The demo on a file of its own, once its crowd is live.
-export const startDemo = (program, historyDays = 1) =>
-  start(
-    program,
-    ({ listen, postgres, store }) => ['demo', '--history-days', String(historyDays), '--store', store, '--listen', listen, '--postgres-listen', postgres],
-    () => ({}),
-    'The crowd is live',
-  );
-
-/// A server that knows nothing, and takes deliveries without a signature.
-export const startEmpty = (program) =>
-  start(
-    program,
-    () => ['serve'],
-    ({ listen, store }) => ({ FOOTFALL_SERVER__LISTEN: listen, FOOTFALL_STORE__PATH: store, FOOTFALL_SOURCES__DEFAULT__UNSIGNED: 'true', FOOTFALL_LOG: 'info' }),
-    'listening',
-  );
-
-export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: CHROMIUM_ARGS });
-
-/// A page that keeps what its console said.
-export async function newPage(browser, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: 'light', ...options });
-  const page = await context.newPage();
-  const faults = [];
-  page.on('console', (message) => {
-    const text = message.text();
-    if (['error', 'warning'].includes(message.type()) && !NOISE.some((noise) => noise.test(text))) faults.push(`${message.type()}: ${text} (${message.location().url})`);
-  });
-  page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
-  page.on('request', (request) => {
-    const { hostname, protocol } = new URL(request.url());
-    if (protocol.startsWith('http') && hostname !== '127.0.0.1') faults.push(`asked ${request.url()}`);
-  });
-  return { page, faults, context };
-}
-
-export async function assertAccessible(page, what) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }));
-  const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n    ${nodes.slice(0, 5).map((node) => `${node.target} ${node.failureSummary?.split('\n').slice(1).join(' ')}`).join('\n    ')}`);
-  assert.deepEqual(told, [], `axe on ${what}`);
-}
-
-/// Asks the server itself.
-function apiOf(base) {
-  return async (method, path, body) => {
-    const answer = await fetch(base + path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
-    const text = await answer.text();
-    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
-    return text ? JSON.parse(text) : undefined;
-  };
+  return Promise.race([walk, late]).finally(() => clearTimeout(timer));
 }
 
 async function main() {
   const [program, ...wanted] = process.argv.slice(2);
   assert.ok(program, 'node walk/walk.mjs PATH_TO_FOOTFALL [VIEW ...]');
-  const all = readdirSync(here).filter((name) => name.endsWith('.mjs') && !['walk.mjs', 'frames.mjs'].includes(name)).map((name) => name.replace('.mjs', '')).sort();
-  const views = wanted.length ? wanted : all;
+  const views = wanted.length ? wanted : VIEWS;
   mkdirSync(pictures, { recursive: true });
   const demo = await startDemo(program);
   const browser = await launch();
@@ -131,7 +39,7 @@ async function main() {
       const since = Date.now();
       try {
         // The whole walk in the light; in the dark only the view, for its picture and its contrasts.
-        await walk({ page, base: demo.base, api: apiOf(demo.base), isWhole: colorScheme === 'light', browser, program });
+        await inTime(walk({ page, base: demo.base, api: apiOf(demo.base), isWhole: colorScheme === 'light', browser, program }));
         await assertAccessible(page, `${view}, ${colorScheme}`);
         assert.deepEqual(faults, [], `${view}, ${colorScheme}: the console`);
         await page.screenshot({ path: join(pictures, `${view}-${colorScheme}.png`) });
@@ -150,4 +58,4 @@ async function main() {
   process.exit(failed ? 1 : 0);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
+await main();
