@@ -85,7 +85,7 @@ async function rule(page, api) {
   assert.ok(silences.some((one) => one.reason === 'Fire drill' && one.rule_id === made.rule_id && one.by === 'Night shift'));
   // The silence is ended, the rule switched off, and deleted.
   await tabs.getByRole('link', { name: 'Silences' }).click();
-  await page.getByRole('button', { name: /End the silence of rule “Walked into”/ }).click();
+  await page.getByRole('button', { name: /End now: rule “Walked into”/ }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'End now' }).click();
   await page.getByText('Nothing is silenced at this site.').waitFor();
   await tabs.getByRole('link', { name: 'Rules' }).click();
