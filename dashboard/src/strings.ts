@@ -117,7 +117,8 @@ export const strings = {
     until: 'Until',
     untilPast: 'Choose a time to come.',
     history: 'History',
-    noHistory: 'No alert was fired that is like this.',
+    noHistory: 'No alert has fired yet.',
+    noneLikeThis: 'No alert that fired is like this.',
     filters: 'Which alerts',
     severity: 'Severity',
     state: 'State',
@@ -161,7 +162,7 @@ export const strings = {
       onTimes: 'at set times',
 
       condition: 'Fires when',
-      conditions: { above: 'there are more clients than', below: 'there are fewer clients than', dwell: 'a client stays longer than', no_data: 'nothing new has come for' } as Record<string, string>,
+      conditions: { above: 'more clients than', below: 'fewer clients than', dwell: 'a client stays longer than', no_data: 'nothing new has come for' } as Record<string, string>,
       limit: 'Clients',
       clear: 'Over again at',
       clearHint: 'The same number when empty. A gap keeps it from flapping.',

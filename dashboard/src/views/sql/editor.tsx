@@ -1,6 +1,6 @@
 // The editor: CodeMirror with SQL, completing what can be asked from. Tab is left to the browser, so it leads out.
 
-import { PostgreSQL, type SQLNamespace, sql } from '@codemirror/lang-sql';
+import { SQLDialect, type SQLNamespace, sql } from '@codemirror/lang-sql';
 import { HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { Compartment, EditorState, Prec } from '@codemirror/state';
 import { keymap } from '@codemirror/view';
@@ -25,6 +25,8 @@ const look = [
     '.cm-selectionMatch': { backgroundColor: 'var(--accent-soft)' },
     '.cm-tooltip': { color: 'var(--ink)', backgroundColor: 'var(--surface)', border: '1px solid var(--line)' },
     '.cm-tooltip-autocomplete > ul > li[aria-selected]': { color: 'var(--on-accent)', backgroundColor: 'var(--accent)' },
+    // Pictures that most fonts do not have.
+    '.cm-completionIcon': { display: 'none' },
     '.cm-panels': { color: 'var(--ink)', backgroundColor: 'var(--ground)' },
   }),
   syntaxHighlighting(
@@ -38,11 +40,20 @@ const look = [
   ),
 ];
 
+/// What a statement that only reads may hold. PostgreSQL's own list has hundreds that DuckDB does not know.
+const duckdb = SQLDialect.define({
+  keywords:
+    'all and anti any array as asc asof at between by case cast collate columns cross cube current_date current_timestamp desc describe distinct else end escape except exclude exists extract false filter first following for from full glob group grouping having ilike in inner intersect interval is isnull join last lateral left like limit natural not notnull nulls offset on or order outer over partition percent pivot positional preceding qualify range recursive replace respect right rollup row rows sample select semi sets similar summarize table tablesample then ties to true unbounded union unnest unpivot using values when where window with within without',
+  types: 'bigint blob boolean date decimal double float hugeint integer json list map smallint struct time timestamp timestamptz tinyint ubigint uinteger uuid varchar',
+  builtin:
+    'abs any_value approx_count_distinct approx_quantile arg_max arg_min avg ceil coalesce concat contains corr count date_diff date_part date_trunc day dayname epoch epoch_ms first_value floor generate_series greatest histogram hour ifnull json_extract_string lag last_value lead least length list_contains lower max median min minute mode month now ntile nullif quantile_cont rank regexp_matches round row_number stddev strftime string_agg sum time_bucket trim upper weekday year',
+});
+
 function language(views: Schemas['SqlView'][]) {
   const schema: SQLNamespace = Object.fromEntries(
     views.map((view) => [view.name, view.columns.map((column) => ({ label: column.name, type: 'property', detail: column.type.toLowerCase(), info: column.comment ?? undefined }))]),
   );
-  return sql({ dialect: PostgreSQL, schema, upperCaseKeywords: true });
+  return sql({ dialect: duckdb, schema, upperCaseKeywords: true });
 }
 
 /// What the view does with the editor. It keeps its own text, as CodeMirror does.

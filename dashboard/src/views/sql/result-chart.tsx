@@ -86,7 +86,7 @@ function optionOf(found: Found, x: Column, y: Column, split: Column | undefined,
   const time = { ...axis, axisLabel: { ...axis.axisLabel, formatter: (at: number) => timeLabel(at, x) } };
   return {
     grid: { left: 8, right: 16, top: groups.length > 1 ? 40 : 16, bottom: 8, containLabel: true },
-    legend: { show: groups.length > 1, type: 'scroll', textStyle: { color: quiet } },
+    legend: { show: groups.length > 1, type: 'scroll', top: 0, textStyle: { color: quiet } },
     tooltip: { trigger: 'axis' },
     xAxis: isTime(x) ? { type: 'time', ...time } : isText ? { type: 'category', data: [...new Set(found.rows.map((row) => text(row[x.name])))], ...axis, axisLabel: { ...axis.axisLabel, rotate: found.rows.length > 8 ? 35 : 0 } } : { type: 'value', scale: true, ...axis },
     yAxis: { type: 'value', name: '', axisLabel: { color: quiet }, splitLine: { lineStyle: { color: line } } },
