@@ -12,6 +12,7 @@ export default async function walk({ page, base, api, isWhole }) {
   if (!isWhole) return;
   await history(page, api);
   await rule(page, api);
+  await offer(page, api);
   await endpoint(page, api);
   await page.goto(`${base}/#/alerts`);
   await page.getByRole('table', { name: 'History' }).waitFor();
@@ -53,6 +54,11 @@ async function rule(page, api) {
   await dialog.getByRole('button', { name: 'Save' }).click();
   assert.equal(await dialog.isVisible(), true, 'there is no 25:00');
   await dialog.getByLabel('Only at set times of the week').uncheck();
+  // Silence is noticed of whole floors and sites only.
+  await dialog.getByRole('combobox', { name: 'Fires when' }).selectOption('no_data');
+  assert.deepEqual(await dialog.getByRole('combobox', { name: 'Watches' }).locator('option').allTextContents(), ['a whole floor', 'the whole site']);
+  await dialog.getByRole('combobox', { name: 'Fires when' }).selectOption('above');
+  await dialog.getByRole('combobox', { name: 'Watches' }).selectOption('area');
   // What it would have done.
   await dialog.getByRole('button', { name: 'Try on the last 7 days' }).click();
   await dialog.getByText(/It would have fired (once|[\d,]+ times)/).waitFor({ timeout: 60_000 });
@@ -85,7 +91,7 @@ async function rule(page, api) {
   assert.ok(silences.some((one) => one.reason === 'Fire drill' && one.rule_id === made.rule_id && one.by === 'Night shift'));
   // The silence is ended, the rule switched off, and deleted.
   await tabs.getByRole('link', { name: 'Silences' }).click();
-  await page.getByRole('button', { name: /End the silence of rule “Walked into”/ }).click();
+  await page.getByRole('button', { name: /End now: rule “Walked into”/ }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'End now' }).click();
   await page.getByText('Nothing is silenced at this site.').waitFor();
   await tabs.getByRole('link', { name: 'Rules' }).click();
@@ -96,6 +102,19 @@ async function rule(page, api) {
   await row.waitFor({ state: 'detached' });
   const after = await api('GET', '/v1/alert-rules');
   assert.ok(!after.alert_rules.some((one) => one.name === 'Walked into'));
+}
+
+/// A limit that came with the plan offers its rule again, once that is gone.
+async function offer(page, api) {
+  const { alert_rules } = await api('GET', '/v1/alert-rules');
+  const rule = alert_rules.find((one) => one.name === 'More than 12 in Break room');
+  await api('DELETE', `/v1/alert-rules/${rule.rule_id}`);
+  await page.reload();
+  await page.getByRole('button', { name: `Make this rule: ${rule.name}` }).click();
+  await page.getByRole('row').filter({ hasText: rule.name }).waitFor();
+  const after = await api('GET', '/v1/alert-rules');
+  assert.ok(after.alert_rules.some((one) => one.area_id === rule.area_id && one.limit_clients === 12));
+  assert.deepEqual(after.offers, []);
 }
 
 async function endpoint(page, api) {
@@ -139,6 +158,20 @@ async function endpoint(page, api) {
     await deliveries.getByRole('row').filter({ hasText: 'Test' }).getByText('Delivered').waitFor();
     await deliveries.getByRole('button', { name: /Attempts of delivery/ }).click();
     await deliveries.getByText('thanks').waitFor();
+    await deliveries.getByRole('button', { name: 'Close' }).click();
+    // It hears of an alert, and once more when asked to.
+    const { areas } = await api('GET', '/v1/occupancy?area_kind=zone');
+    const zone = areas.sort((a, b) => b.current - a.current)[0];
+    const { rule_id } = await api('POST', '/v1/alert-rules', { name: 'Walked into', area_id: zone.area_id, area_kind: 'zone', condition: 'above', limit_clients: 0, severity: 'critical' });
+    await page.getByRole('button', { name: 'Deliveries: Walk' }).click();
+    await deliveries.getByRole('row').filter({ hasText: 'Alert fires' }).getByText('Delivered').first().waitFor({ timeout: 60_000 });
+    assert.equal(heard[1].body.type, 'alert.firing');
+    const before = heard.filter((one) => one.body.type === 'alert.firing').length;
+    await deliveries.getByRole('button', { name: /Send again: delivery/ }).first().click();
+    await deliveries.getByText('1 is sent again.').waitFor();
+    for (let tries = 0; heard.length <= before + 1 && tries < 100; tries++) await page.waitForTimeout(100);
+    assert.ok(heard.length > before + 1, 'it was not sent again');
+    await api('DELETE', `/v1/alert-rules/${rule_id}`);
     await deliveries.getByRole('button', { name: 'Close' }).click();
     // One that nobody answers is said to be down.
     receiver.closeAllConnections();

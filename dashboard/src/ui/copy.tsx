@@ -1,5 +1,6 @@
 // A text to be copied elsewhere, with a button that copies it.
 
+import './copy.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { strings } from '../strings';
 

@@ -1,153 +1,107 @@
-// Set-up: what an empty server wants done, step by step; each ticks itself off. Later it tells how the webhooks fare.
+// Set-up: from an empty server to people on a plan, step by step, each ticked off as it happens. On a server with data the
+// same list, ticked, is how healthy what comes in is.
 
+import './setup.css';
 import type { ComponentChildren } from 'preact';
-import { type Schemas, base, client, told } from '../api';
-import { loadPlaces, sites } from '../state';
+import { useEffect } from 'preact/hooks';
+import { type Schemas, client, told } from '../api';
+import { loadPlaces } from '../state';
 import { strings } from '../strings';
 import { Answer, useAsk } from '../ui/ask';
-import { Copy } from '../ui/copy';
-import { linkTo } from '../url';
-import './setup.css';
+import { Configure, Counted, Events, Ping, PlanImport, Webhook } from './setup/steps';
+import { SourceTable } from './setup/sources';
 
 const words = strings.setup;
 
-/// How often it is looked what has happened, milliseconds.
+/// How often it looks, milliseconds.
 const LOOK_MS = 3000;
 
-/// Those that say where clients are; `location` has the positions of all kinds. Any others are kept, too.
-const TOPICS = 'location, zone, vbeacon, rssizone, sdkclient-scan-data, occupancy-alerts';
-
-const CONFIGURATION = `[sources.default]
-secrets = ["the webhook's secret"]`;
-
-interface Found {
+/// What is known of how far it has come.
+export interface Known {
   sources: Schemas['WebhookSource'][];
+  sites: Schemas['Site'][];
   maps: Schemas['Map'][];
-  areas: Schemas['AreaOccupancy'][];
   unmapped: Schemas['Unmapped'];
+  /// Clients in all zones now, and zones with any.
+  clients: number;
+  zones: number;
 }
 
-async function look(signal: AbortSignal): Promise<Found> {
-  const [sources, maps, occupancy, unmapped] = await Promise.all([
+async function look(signal: AbortSignal): Promise<Known> {
+  const [sources, sites, maps, unmapped, occupancy] = await Promise.all([
     told(client.GET('/v1/sources', { signal })),
+    told(client.GET('/v1/sites', { signal })),
     told(client.GET('/v1/maps', { signal })),
-    told(client.GET('/v1/occupancy', { signal })),
     told(client.GET('/v1/unmapped', { signal })),
-    loadPlaces(),
+    told(client.GET('/v1/occupancy', { params: { query: { area_kind: 'zone' } }, signal })),
   ]);
-  return { sources: sources.sources, maps: maps.maps.filter((map) => map.is_mapped), areas: occupancy.areas, unmapped };
+  const here = occupancy.areas.map((area) => area.current).filter((current) => current > 0);
+  return { sources: sources.sources, sites: sites.sites, maps: maps.maps, unmapped, clients: here.reduce((sum, current) => sum + current, 0), zones: here.length };
 }
 
-const since = (at: string) => strings.time.ago((Date.now() - Date.parse(at)) / 1000);
+export const isPing = (topic: string) => topic === 'ping';
+
+/// Each step, and whether it is done.
+function stepsOf(known: Known): [name: string, isDone: boolean, content: ComponentChildren][] {
+  const { sources, sites, maps, zones } = known;
+  const hasPing = sources.some((source) => source.last_ping_at);
+  const hasEvents = sources.some((source) => source.topics.some((topic) => !isPing(topic)));
+  return [
+    [words.configure.title, sources.some((source) => source.is_configured), <Configure known={known} />],
+    [words.webhook.title, hasPing || hasEvents, <Webhook known={known} />],
+    [words.ping.title, hasPing || hasEvents, <Ping known={known} />],
+    [words.events.title, hasEvents && sites.length > 0, <Events known={known} hasCome={hasEvents} />],
+    [words.plan.title, maps.some((map) => map.is_mapped), <PlanImport known={known} />],
+    [words.counted.title, zones > 0, <Counted known={known} />],
+  ];
+}
 
 export function Setup() {
   const asked = useAsk(look, [], LOOK_MS);
+  const { data } = asked;
+  // The page's own sites and floors follow, once there are more of them.
+  const places = data && `${data.sites.length} ${data.maps.filter((map) => map.is_mapped).length}`;
+  useEffect(() => void (places && loadPlaces()), [places]);
+  return <div class="setup-view">{<Answer asked={asked}>{(known) => <Steps known={known} />}</Answer>}</div>;
+}
+
+function Steps({ known }: { known: Known }) {
+  const steps = stepsOf(known);
+  const done = steps.filter(([, isDone]) => isDone).length;
+  const next = steps.findIndex(([, isDone]) => !isDone);
+  const isHealthy = next === -1;
+  const sources = known.sources.some((source) => source.deliveries > 0) && <SourceTable sources={known.sources} />;
   return (
-    <div class="setup">
-      <section class="card">
+    <>
+      <header>
         <h2>{words.title}</h2>
-        <p class="quiet">{words.intro}</p>
-        <Answer asked={asked}>{(found) => <Steps found={found} />}</Answer>
-      </section>
-      {asked.data && asked.data.sources.some((source) => source.deliveries > 0) && <Sent sources={asked.data.sources} />}
-    </div>
-  );
-}
-
-function Steps({ found }: { found: Found }) {
-  const { sources, maps, areas, unmapped } = found;
-  const configured = sources.filter((source) => source.is_configured);
-  const deliveries = sources.reduce((sum, source) => sum + source.deliveries, 0);
-  const ping = sources.flatMap((source) => source.last_ping_at ?? []).sort().pop();
-  const zones = areas.filter((area) => area.area_kind === 'zone');
-  const here = zones.reduce((sum, area) => sum + area.current, 0);
-  const { steps } = words;
-  const siteCount = sites.value?.length ?? 0;
-  return (
-    <ol>
-      <Step title={steps.source.title} isDone={configured.length > 0} told={steps.source.done(configured.map((source) => source.name).join(', '))}>
-        <p>{steps.source.text}</p>
-        <Copy text={CONFIGURATION} what={words.copies.configuration} isBlock />
-      </Step>
-      <Step title={steps.webhook.title} isDone={deliveries > 0}>
-        <p>{steps.webhook.text}</p>
-        {(configured.length ? configured : [{ path: '/v1/webhooks/mist' }]).map(({ path }) => (
-          <Copy text={location.origin + base + path} what={words.copies.address} isBlock />
-        ))}
-        <p>{steps.webhook.topics}</p>
-        <Copy text={TOPICS} what={words.copies.topics} isBlock />
-      </Step>
-      <Step title={steps.ping.title} isDone={deliveries > 0} told={ping && steps.ping.done(since(ping))}>
-        <p>{steps.ping.text}</p>
-      </Step>
-      <Step title={steps.events.title} isDone={siteCount > 0 && deliveries > 0} told={steps.events.done(deliveries.toLocaleString('en'), siteCount)}>
-        <p>{steps.events.text}</p>
-      </Step>
-      <Step title={steps.maps.title} isDone={zones.length > 0} told={steps.maps.done(maps.length, zones.length)}>
-        <p>{steps.maps.text}</p>
-        {unmapped.maps.length > 0 && <p>{steps.maps.unmapped(unmapped.maps.length)}</p>}
-        <Copy text={`footfall import PATH --url ${location.origin}${base}`} what={words.copies.command} isBlock />
-      </Step>
-      <Step title={steps.people.title} isDone={here > 0} told={steps.people.done(here)}>
-        <p>{steps.people.text}</p>
-        <p>
-          <a href={linkTo('live')}>{steps.people.look}</a>
+        <p>{isHealthy ? words.health : words.intro}</p>
+        <p role="status" class="quiet">
+          {words.progress(done, steps.length)}
         </p>
-      </Step>
-    </ol>
-  );
-}
-
-function Step(props: { title: string; isDone: boolean; told?: string | undefined; children: ComponentChildren }) {
-  return (
-    <li class={props.isDone ? 'is-done' : ''}>
-      <span class="tick" role="img" aria-label={props.isDone ? words.done : words.open} />
-      <div>
-        <h3>{props.title}</h3>
-        {props.isDone && props.told && <p class="told">{props.told}</p>}
-        {props.isDone ? (
-          <details>
-            <summary class="quiet">{strings.more}</summary>
-            {props.children}
-          </details>
-        ) : (
-          props.children
-        )}
-      </div>
-    </li>
-  );
-}
-
-function Sent({ sources }: { sources: Schemas['WebhookSource'][] }) {
-  return (
-    <section class="card">
-      <h2>{words.sources}</h2>
-      <div class="scroll" tabIndex={0} role="region" aria-label={words.sources}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{strings.live.source}</th>
-              <th scope="col" class="number">
-                {strings.live.deliveries}
-              </th>
-              <th scope="col" class="number">
-                {strings.live.lastReceived}
-              </th>
-              <th scope="col">{words.topicsSent}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {sources.map((source) => (
-              <tr key={source.name}>
-                <th scope="row">{source.name}</th>
-                <td class="number">{source.deliveries.toLocaleString('en')}</td>
-                <td class="number">{source.last_received_at ? since(source.last_received_at) : strings.live.neverReceived}</td>
-                <td>{source.topics.join(', ')}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
+        <progress max={steps.length} value={done} aria-label={words.progress(done, steps.length)} />
+      </header>
+      {isHealthy && sources}
+      <ol class="steps">
+        {steps.map(([title, isDone, content], at) => (
+          <li key={title} class={isDone ? 'card done' : 'card'} data-done={isDone}>
+            <details open={at === next}>
+              <summary>
+                <span class="tick" aria-hidden="true">
+                  {isDone ? '✓' : at + 1}
+                </span>
+                <h3>
+                  <span class="hidden">{words.step(at + 1)}: </span>
+                  {title}
+                </h3>
+                <span class="quiet state">{isDone ? words.done : words.open}</span>
+              </summary>
+              <div class="what">{content}</div>
+            </details>
+          </li>
+        ))}
+      </ol>
+      {!isHealthy && sources}
+    </>
   );
 }

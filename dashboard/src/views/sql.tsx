@@ -1,138 +1,95 @@
-// SQL: a statement of one's own, the views it may ask beside it, the answer as a table, a chart or a file.
+// SQL: one statement that reads, its answer as a table or a chart, and what can be asked from. The statement is in the
+// address, as `q`: whoever gets that sees the same answer.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { Problem, type Schemas, address, client, told } from '../api';
-import { strings } from '../strings';
-import { Answer, Empty, Fault, asProblem, useAsk } from '../ui/ask';
-import { download } from '../ui/chart';
-import { param, setParams } from '../url';
-import { Editor } from './sql/editor';
-import { Result } from './sql/result';
-import { SchemaTree } from './sql/schema';
 import './sql.css';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { type Schemas, client, told } from '../api';
+import { strings } from '../strings';
+import { Fault, useAsk } from '../ui/ask';
+import { param, setParams } from '../url';
+import { keep } from './sql/asked';
+import { type Editing, Editor } from './sql/editor';
+import { Past } from './sql/past';
+import { Result } from './sql/result';
+import { Schema } from './sql/schema';
+import { useStatement } from './sql/statement';
 
 const words = strings.sql;
 
-/// Rows that are asked for to be looked at; files may have more.
-const ROWS = 5000;
-const FILE_ROWS = 100_000;
-const HISTORY_KEY = 'footfall-sql';
-const HISTORY_MAX = 20;
-
-function storedHistory(): string[] {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(HISTORY_KEY) ?? '[]');
-    return Array.isArray(stored) ? stored.filter((one) => typeof one === 'string') : [];
-  } catch {
-    return [];
-  }
-}
+const noViews: Schemas['SqlView'][] = [];
+const firstExample = words.example[0]?.sql ?? '';
 
 export function Sql() {
-  const [text, setText] = useState(param('q', words.examples[0]?.sql));
-  const [answer, setAnswer] = useState<Schemas['SqlAnswer']>();
-  const [problem, setProblem] = useState<Problem>();
-  const [history, setHistory] = useState(storedHistory);
-  const running = useRef<AbortController | undefined>(undefined);
-  const [isRunning, setRunning] = useState(false);
-  const insert = useRef<(text: string, isAll?: boolean) => void>(() => undefined);
   const schema = useAsk((signal) => told(client.GET('/v1/sql/schema', { signal })), []);
-
-  const remember = (sql: string) => {
-    const next = [sql, ...history.filter((one) => one !== sql)].slice(0, HISTORY_MAX);
-    setHistory(next);
-    localStorage.setItem(HISTORY_KEY, JSON.stringify(next));
-  };
-  const run = async (sql: string) => {
-    running.current?.abort();
-    const abort = new AbortController();
-    running.current = abort;
-    setRunning(true);
+  const editor = useRef<Editing | undefined>(undefined);
+  const statement = useStatement();
+  const [isBlank, setBlank] = useState(false);
+  const run = () => {
+    const sql = editor.current?.text().trim() ?? '';
+    setBlank(sql === '');
+    if (sql === '') return;
     setParams({ q: sql });
-    try {
-      const found = await told(client.POST('/v1/sql', { body: { sql, limit: ROWS, params: [], timeout_s: 60 }, signal: abort.signal }));
-      setAnswer(found);
-      setProblem(undefined);
-      remember(sql);
-    } catch (error) {
-      if (!abort.signal.aborted) setProblem(asProblem(error));
-    }
-    if (running.current === abort) setRunning(false);
+    void statement.ask(sql).then((asked) => asked && keep(asked));
   };
-  const stop = () => {
-    running.current?.abort();
-    setRunning(false);
-  };
-  // Whoever was given the address sees the answer.
+  const asked = param('q');
+  // An address that came with a statement, or another one by Back.
   useEffect(() => {
-    if (param('q')) void run(text);
-    return stop;
+    if (asked === '' || asked === editor.current?.text().trim()) return;
+    editor.current?.write(asked);
+    run();
+  }, [asked]);
+  useEffect(() => {
+    if (asked !== '') run();
   }, []);
-
-  const save = async (format: string) => {
-    try {
-      const asked = await fetch(address('/v1/sql', { format }), { method: 'POST', body: JSON.stringify({ sql: text, limit: FILE_ROWS, timeout_s: 60 }) });
-      if (!asked.ok) throw new Problem(((await asked.json()) as Schemas['Problem']).detail, asked.status);
-      const url = URL.createObjectURL(await asked.blob());
-      download(url, `footfall.${format}`);
-      URL.revokeObjectURL(url);
-      setProblem(asked.headers.get('x-is-truncated') === 'true' ? new Problem(words.fileCut(FILE_ROWS), 0) : undefined);
-    } catch (error) {
-      setProblem(asProblem(error));
-    }
-  };
   const choose = (sql: string) => {
-    insert.current(sql, true);
-    void run(sql);
+    editor.current?.write(sql);
+    editor.current?.focus();
   };
-
   return (
-    <div class="sql">
-      <section class="card">
-        <h2>{words.title}</h2>
-        <Editor text={text} onText={setText} onRun={(sql) => void run(sql)} insert={insert} schema={schema.data} />
-        <p class="quiet">{words.keys}</p>
+    <div class="sql-view">
+      <section class="ask card" aria-label={words.statement}>
+        <Editor handle={editor} start={asked || firstExample} views={schema.data?.views ?? noViews} onRun={run} />
         <div class="row">
-          <button type="button" class="primary" onClick={() => void run(text)} disabled={isRunning || !text.trim()}>
+          <button type="button" class="primary" onClick={run} disabled={statement.isRunning}>
             {words.run}
           </button>
-          <button type="button" onClick={stop} disabled={!isRunning}>
+          <button type="button" onClick={statement.stop} disabled={!statement.isRunning}>
             {words.stop}
           </button>
           <label>
-            <span class="hidden">{words.start}</span>
-            <select value="" onChange={(event) => event.currentTarget.value && choose(event.currentTarget.value)}>
-              <option value="">{words.start}</option>
-              <optgroup label={words.exampleGroup}>
-                {words.examples.map(({ name, sql }) => (
-                  <option value={sql}>{name}</option>
-                ))}
-              </optgroup>
-              {history.length > 0 && (
-                <optgroup label={words.historyGroup}>
-                  {history.map((sql) => (
-                    <option value={sql}>{sql.replace(/\s+/g, ' ').slice(0, 80)}</option>
-                  ))}
-                </optgroup>
-              )}
+            <span class="hidden">{words.examples}</span>
+            <select value="" onChange={(event) => choose(words.example[Number(event.currentTarget.value)]?.sql ?? '')}>
+              <option value="">{words.chooseExample}</option>
+              {words.example.map((one, at) => (
+                <option value={at}>{one.name}</option>
+              ))}
             </select>
           </label>
-          <span class="spring" />
-          {['csv', 'arrow', 'parquet'].map((format) => (
-            <button type="button" onClick={() => void save(format)} disabled={!text.trim()}>
-              {words.file(format)}
-            </button>
-          ))}
+          <Status {...statement} />
         </div>
+        <p class="quiet hint">{words.hint}</p>
+        {isBlank && <p class="fault">{words.nothingAsked}</p>}
+        {statement.problem && <Fault problem={statement.problem} />}
       </section>
-      <section class="card result" aria-live="polite" aria-busy={isRunning} aria-label={words.result}>
-        {problem && <Fault problem={problem} />}
-        {isRunning ? <p class="quiet">{words.running} …</p> : answer ? <Result answer={answer} /> : !problem && <Empty>{words.nothingYet}</Empty>}
-      </section>
-      <aside class="card schema">
-        <h2>{words.schema}</h2>
-        <Answer asked={schema}>{({ views }) => <SchemaTree views={views} onChoose={(name) => insert.current(name)} />}</Answer>
+      <Result statement={statement} />
+      <aside class="beside">
+        <Schema asked={schema} onInsert={(text) => editor.current?.insert(text)} />
+        <Past onChoose={choose} />
       </aside>
     </div>
+  );
+}
+
+function Status({ isRunning, isStopped, startedAt }: { isRunning: boolean; isStopped: boolean; startedAt: number }) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (!isRunning) return;
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [isRunning]);
+  return (
+    <span role="status" class="quiet">
+      {isRunning ? words.running(Math.max(0, Math.round((now - startedAt) / 1000))) : isStopped ? words.stopped : ''}
+    </span>
   );
 }

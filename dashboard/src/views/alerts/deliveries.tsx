@@ -115,7 +115,9 @@ function DeliveryTable(props: { deliveries: Delivery[]; isBusy: boolean; onOpen:
               <th scope="row">{dateAndTime(Date.parse(delivery.created_at), zone.value)}</th>
               <td>{words.types[delivery.type] ?? delivery.type}</td>
               <td class={delivery.state === 'dead' ? 'bad' : ''}>{words.states[delivery.state] ?? delivery.state}</td>
-              <td class="number">{delivery.attempts}</td>
+              <td class="number" data-label={words.attempts}>
+                {delivery.attempts}
+              </td>
               <td>{[delivery.last_status, delivery.last_problem].filter(Boolean).join(': ')}</td>
               <td>
                 <div class="row acts">

@@ -16,6 +16,11 @@ const words = strings.alerts;
 type Alert = Schemas['Alert'];
 type Silence = Schemas['Silence'];
 
+const severities = Object.keys(words.severities);
+
+/// The gravest first, then the newest.
+const byUrgency = (a: Alert, b: Alert) => severities.indexOf(b.severity) - severities.indexOf(a.severity) || b.alert_id - a.alert_id;
+
 /// Alerts of one page of the history.
 const PAGE = 50;
 
@@ -32,7 +37,7 @@ export function Now() {
             <Empty>{words.nothingFires}</Empty>
           ) : (
             <ul class="firing">
-              {firing.value.map((alert) => (
+              {[...firing.value].sort(byUrgency).map((alert) => (
                 <Firing key={alert.alert_id} alert={alert} isSilenced={(silences.data?.silences ?? []).some((one) => covers(one, alert))} onHandle={(by) => setHandled({ alert, by })} />
               ))}
             </ul>
@@ -138,7 +143,7 @@ function History() {
       <Answer asked={asked}>
         {({ alerts, hasMore }) =>
           alerts.length === 0 ? (
-            <Empty>{words.noHistory}</Empty>
+            <Empty>{severity || state || area ? words.noneLikeThis : words.noHistory}</Empty>
           ) : (
             <>
               <HistoryTable alerts={alerts} />
@@ -201,7 +206,7 @@ function HistoryTable({ alerts }: { alerts: Alert[] }) {
                 {alert.state === 'firing' ? <strong class="bad">{words.states.firing}</strong> : words.states.resolved}
                 {alert.resolution && alert.resolution !== 'cleared' && <span class="quiet under">{words.resolutions[alert.resolution]}</span>}
               </td>
-              <td class="number">{duration(((alert.resolved_at ? Date.parse(alert.resolved_at) : Date.now()) - Date.parse(alert.fired_at)) / 1000)}</td>
+              <td class="number" data-label={words.lasted}>{duration(((alert.resolved_at ? Date.parse(alert.resolved_at) : Date.now()) - Date.parse(alert.fired_at)) / 1000)}</td>
               <td>
                 {alert.acknowledged_at && (alert.acknowledged_by || words.somebody)}
                 {alert.acknowledged_note && <span class="quiet under">{alert.acknowledged_note}</span>}

@@ -19,6 +19,9 @@ const fresh = (): Settings => ({ name: '', condition: 'above', limit_clients: 10
 
 const scopeOf = (settings: Settings): Scope => (settings.tag ? 'tag' : settings.map_id ? 'map' : settings.site_id ? 'site' : 'area');
 
+/// Silence is noticed of whole floors and sites only.
+const isWhole = (scope: Scope) => scope === 'map' || scope === 'site';
+
 const isCounted = (condition: string) => condition === 'above' || condition === 'below';
 
 /// A number that was typed; `undefined` where none was.
@@ -39,7 +42,10 @@ export function RuleForm({ rule, onSave, onClose }: { rule?: Rule; onSave: (sett
   const [scope, setScope] = useState<Scope>(scopeOf(settings));
   const [form, setForm] = useState<HTMLFormElement | null>(null);
   const act = useAct();
-  const set = (changes: Partial<Settings>) => setSettings((old) => ({ ...old, ...changes }));
+  const set = (changes: Partial<Settings>) => {
+    setSettings((old) => ({ ...old, ...changes }));
+    if (changes.condition === 'no_data' && !isWhole(scope)) setScope('site');
+  };
   const sent = asSent(settings, scope);
   const save = () => onSave(sent, rule?.rule_id);
   return (
@@ -87,8 +93,7 @@ interface PartProps {
 
 function Watches({ settings, scope, set, setScope }: PartProps & { setScope: (scope: Scope) => void }) {
   const tags = [...new Set((areas.value ?? []).filter((one) => one.site_id === site.value?.site_id).flatMap((one) => (Array.isArray(one.tags) ? one.tags.map(String) : [])))].sort();
-  // Silence is noticed for whole maps and sites only.
-  const scopes = (Object.keys(words.scopes) as Scope[]).filter((one) => settings.condition !== 'no_data' || one === 'map' || one === 'site');
+  const scopes = (Object.keys(words.scopes) as Scope[]).filter((one) => settings.condition !== 'no_data' || isWhole(one));
   const area = settings.area_id ? `${settings.area_kind ?? areaOf(settings)?.kind ?? 'zone'}/${settings.area_id}` : '';
   const setArea = (value: string) => {
     const [area_kind, area_id] = value.split('/');

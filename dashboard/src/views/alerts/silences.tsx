@@ -76,8 +76,8 @@ function SilenceTable({ silences, about, onEnd }: { silences: Silence[]; about: 
             <tr key={silence.silence_id}>
               <th scope="row">{about(silence)}</th>
               <td>{silence.reason}</td>
-              <td>{dateAndTime(Date.parse(silence.until), zone.value)}</td>
-              <td>{silence.by ?? ''}</td>
+              <td data-label={words.until}>{dateAndTime(Date.parse(silence.until), zone.value)}</td>
+              <td data-label={silence.by ? words.by : undefined}>{silence.by ?? ''}</td>
               <td>
                 <button type="button" onClick={() => onEnd(silence)} aria-label={words.endNamed(about(silence))}>
                   {words.end}
