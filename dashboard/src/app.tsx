@@ -16,6 +16,7 @@ type View = ComponentType<Record<string, never>>;
 const views: Record<string, () => Promise<View>> = {
   live: async () => Live,
   history: async () => (await import('./views/history')).History,
+  zones: async () => (await import('./views/zones')).Zones,
   alerts: async () => (await import('./views/alerts')).Alerts,
   sql: async () => (await import('./views/sql')).Sql,
   setup: async () => (await import('./views/setup')).Setup,

@@ -6,6 +6,7 @@ import { client, told } from '../api';
 import { type LivePosition, areaKey, firing, occupancy, onPositions } from '../live';
 import { Dots, kindColours } from '../plan/dots';
 import { Plan, type Shade } from '../plan/plan';
+import { Zoom } from '../plan/zoom';
 import { type Area, type FloorMap, isDark, isKiosk, map, mapAreas, site, zone } from '../state';
 import { strings } from '../strings';
 import { clock } from '../time';
@@ -111,17 +112,7 @@ function PlanView({ floor, zones, shades }: { floor: FloorMap; zones: Area[]; sh
   return (
     <section class="plan" aria-label={words.plan}>
       <div ref={box} class="canvas" tabIndex={0} role="application" aria-label={words.plan} />
-      <div class="zoom">
-        <button type="button" aria-label={words.zoomIn} title={words.zoomIn} onClick={() => plan.current?.zoom(1)}>
-          +
-        </button>
-        <button type="button" aria-label={words.zoomOut} title={words.zoomOut} onClick={() => plan.current?.zoom(-1)}>
-          −
-        </button>
-        <button type="button" aria-label={words.fit} title={words.fit} onClick={() => plan.current?.fit(200)}>
-          ⤢
-        </button>
-      </div>
+      <Zoom plan={plan} />
       {lacksWebgl && <p class="fault">{words.webgl}</p>}
     </section>
   );

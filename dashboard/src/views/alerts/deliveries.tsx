@@ -7,8 +7,8 @@ import { strings } from '../../strings';
 import { clock, dateAndTime } from '../../time';
 import { Answer, Empty, Fault, useAsk } from '../../ui/ask';
 import { Dialog } from '../../ui/dialog';
+import { useAct } from '../../ui/form';
 import type { Endpoint } from './endpoints';
-import { useAct } from './parts';
 
 const words = strings.alerts.delivery;
 

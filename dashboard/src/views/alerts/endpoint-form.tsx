@@ -6,9 +6,9 @@ import { areas, sites } from '../../state';
 import { strings } from '../../strings';
 import { Fault, useAsk } from '../../ui/ask';
 import { Dialog } from '../../ui/dialog';
+import { Checks, Ends, Field, useAct } from '../../ui/form';
 import type { Endpoint } from './endpoints';
-import { Ends } from './handle';
-import { Checks, Field, mapName, useAct } from './parts';
+import { mapName } from './parts';
 
 const words = strings.alerts.endpoint;
 

@@ -8,9 +8,9 @@ import { clock } from '../../time';
 import { Answer, Empty, Fault, useAsk } from '../../ui/ask';
 import { Copy } from '../../ui/copy';
 import { Dialog } from '../../ui/dialog';
+import { Confirm, Head, useAct } from '../../ui/form';
 import { Deliveries } from './deliveries';
 import { EndpointForm, type EndpointSettings } from './endpoint-form';
-import { Confirm, Head, useAct } from './parts';
 
 const words = strings.alerts.endpoint;
 

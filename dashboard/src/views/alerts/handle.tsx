@@ -9,7 +9,8 @@ import { HOUR } from '../../time';
 import { Fault } from '../../ui/ask';
 import { Dialog } from '../../ui/dialog';
 import { instant, local } from '../../ui/range';
-import { Field, keepName, lastName, useAct } from './parts';
+import { Ends, Field, useAct } from '../../ui/form';
+import { keepName, lastName } from './parts';
 
 const words = strings.alerts;
 
@@ -109,19 +110,5 @@ export function SilenceFields({ asked, onChange }: { asked: SilenceAsked; onChan
         <input value={asked.by} onInput={(event) => onChange({ ...asked, by: event.currentTarget.value })} autocomplete="name" />
       </Field>
     </>
-  );
-}
-
-/// The buttons that end a form.
-export function Ends({ act, isBusy, onClose }: { act: string; isBusy: boolean; onClose: () => void }) {
-  return (
-    <div class="row ends">
-      <button type="button" onClick={onClose}>
-        {strings.cancel}
-      </button>
-      <button type="submit" class="primary" disabled={isBusy}>
-        {act}
-      </button>
-    </div>
   );
 }

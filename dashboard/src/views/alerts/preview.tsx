@@ -6,7 +6,8 @@ import { zone } from '../../state';
 import { strings } from '../../strings';
 import { dateAndTime, duration } from '../../time';
 import { Fault } from '../../ui/ask';
-import { placeName, useAct } from './parts';
+import { useAct } from '../../ui/form';
+import { placeName } from './parts';
 import type { Settings } from './rules';
 
 const words = strings.alerts.rule;

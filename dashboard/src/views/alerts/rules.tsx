@@ -5,7 +5,8 @@ import { type Schemas, client, told } from '../../api';
 import { strings } from '../../strings';
 import { duration } from '../../time';
 import { Answer, Empty, Fault, useAsk } from '../../ui/ask';
-import { Confirm, Head, Severity, isOfSite, placeName, useAct } from './parts';
+import { Confirm, Head, useAct } from '../../ui/form';
+import { Severity, isOfSite, placeName } from './parts';
 import { RuleForm } from './rule-form';
 
 const words = strings.alerts.rule;

@@ -3,7 +3,7 @@
 import type { Schemas } from '../../api';
 import { zone } from '../../state';
 import { strings } from '../../strings';
-import { Field } from './parts';
+import { Field } from '../../ui/form';
 
 const words = strings.alerts.rule;
 

@@ -7,8 +7,9 @@ import { strings } from '../../strings';
 import { dateAndTime } from '../../time';
 import { Answer, Empty, Fault, useAsk } from '../../ui/ask';
 import { Dialog } from '../../ui/dialog';
-import { Ends, SilenceFields, newSilence, silenceBody } from './handle';
-import { AreaOptions, Confirm, Field, Head, isOfSite, placeName, useAct } from './parts';
+import { Confirm, Ends, Field, Head, useAct } from '../../ui/form';
+import { SilenceFields, newSilence, silenceBody } from './handle';
+import { AreaOptions, isOfSite, placeName } from './parts';
 
 const words = strings.alerts.silences;
 

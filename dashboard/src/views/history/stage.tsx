@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Dots } from '../../plan/dots';
 import { Plan, type Shade } from '../../plan/plan';
+import { Zoom } from '../../plan/zoom';
 import { type Area, type FloorMap, isDark } from '../../state';
 import { strings } from '../../strings';
 import { type Recording, countAt, placesAt, visitKey } from './recording';
@@ -55,17 +56,7 @@ export function Stage({ floor, zones, shades, recording, instant }: StageProps) 
   return (
     <div class="plan">
       <div ref={box} class="canvas" tabIndex={0} role="application" aria-label={words.plan} />
-      <div class="zoom">
-        <button type="button" aria-label={strings.live.zoomIn} title={strings.live.zoomIn} onClick={() => plan.current?.zoom(1)}>
-          +
-        </button>
-        <button type="button" aria-label={strings.live.zoomOut} title={strings.live.zoomOut} onClick={() => plan.current?.zoom(-1)}>
-          −
-        </button>
-        <button type="button" aria-label={strings.live.fit} title={strings.live.fit} onClick={() => plan.current?.fit(200)}>
-          ⤢
-        </button>
-      </div>
+      <Zoom plan={plan} />
       {lacksWebgl && <p class="fault">{strings.live.webgl}</p>}
     </div>
   );
