@@ -2,9 +2,16 @@
 
 use std::borrow::Cow;
 
+/// Fewer items than this are not worth a second thread. Tests have both ways.
+pub const SHARED_MIN: usize = if cfg!(test) { 8 } else { 100_000 };
+
 /// Items by client, and those of a client by `order`. O(n) where clients' numbers lie close together and each client's
-/// items come almost in order, as they do from a store; O(n log n) otherwise.
-pub fn by_client<T: Copy, O: Ord>(items: &[T], client: impl Fn(&T) -> u32, order: impl Fn(&T) -> O) -> Cow<'_, [T]> {
+/// items come almost in order, as they do from a store; O(n log n) otherwise. Many are shared between two threads.
+pub fn by_client<T, O>(items: &[T], client: impl Fn(&T) -> u32 + Sync, order: impl Fn(&T) -> O + Sync) -> Cow<'_, [T]>
+where
+    T: Copy + Send + Sync,
+    O: Ord,
+{
     if items.is_sorted_by_key(|item| (client(item), order(item))) {
         return Cow::Borrowed(items);
     }
@@ -18,22 +25,41 @@ pub fn by_client<T: Copy, O: Ord>(items: &[T], client: impl Fn(&T) -> u32, order
         return Cow::Owned(sorted);
     }
     // Where each client's begin; then they are put there one after the other.
-    let mut places = vec![0u32; clients + 1];
+    let mut begins = vec![0u32; clients + 1];
     for item in items {
-        places[(client(item) - least) as usize + 1] += 1;
+        begins[(client(item) - least) as usize + 1] += 1;
     }
     for client in 0..clients {
-        places[client + 1] += places[client];
+        begins[client + 1] += begins[client];
     }
-    for item in items {
-        let place = &mut places[(client(item) - least) as usize];
-        sorted[*place as usize] = *item;
-        *place += 1;
-    }
-    for own in sorted.chunk_by_mut(|one, next| client(one) == client(next)) {
-        if !own.is_sorted_by_key(&order) {
-            own.sort_by_key(&order);
+    let place = |from: usize, begins: &mut [u32], sorted: &mut [T]| {
+        let (Some(&first), own) = (begins.first(), from..from + begins.len()) else { return };
+        for item in items {
+            let client = (client(item) - least) as usize;
+            if own.contains(&client) {
+                let place = &mut begins[client - from];
+                sorted[(*place - first) as usize] = *item;
+                *place += 1;
+            }
         }
+        for own in sorted.chunk_by_mut(|one, next| client(one) == client(next)) {
+            if !own.is_sorted_by_key(&order) {
+                own.sort_by_key(&order);
+            }
+        }
+    };
+    let begins = &mut begins[..clients];
+    if items.len() < SHARED_MIN {
+        place(0, begins, &mut sorted);
+    } else {
+        // The client at whose items the second half begins.
+        let half = begins.partition_point(|begin| (*begin as usize) < items.len() / 2);
+        let at = begins.get(half).map_or(items.len(), |begin| *begin as usize);
+        let ((first_begins, second_begins), (first, second)) = (begins.split_at_mut(half), sorted.split_at_mut(at));
+        std::thread::scope(|scope| {
+            scope.spawn(|| place(0, first_begins, first));
+            place(half, second_begins, second);
+        });
     }
     Cow::Owned(sorted)
 }
@@ -89,6 +115,17 @@ mod tests {
             let mut expected = items.clone();
             expected.sort_by_key(|(client, at, _)| (*client, *at));
             prop_assert_eq!(by_client(&items, |item| item.0, |item| item.1).into_owned(), expected);
+        }
+    }
+
+    #[test]
+    fn two_threads_sort_as_one() {
+        for clients in [1, 2, 3, 1000, 90_000] {
+            let items: Vec<(u32, i64)> =
+                (0..100_000).map(|n| ((n * 7919 % clients) as u32 + 5, n / 3 * 31 % 5_000)).collect();
+            let mut expected = items.clone();
+            expected.sort();
+            assert_eq!(by_client(&items, |item| item.0, |item| item.1).into_owned(), expected);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
 
 use super::grouping;
 use super::settings::DwellBand;
@@ -60,6 +61,18 @@ impl Bucket {
 /// Turns the visits of several areas into stays: a client in two overlapping or touching visits is there once.
 pub fn merge_by_client(spans: Vec<Span>) -> Vec<Span> {
     let spans = by_client(&spans);
+    if spans.len() < grouping::SHARED_MIN {
+        return stays(&spans);
+    }
+    let half = spans[spans.len() / 2].client;
+    let (first, second) = spans.split_at(spans.partition_point(|span| span.client < half));
+    let (mut first, second) = both(|| stays(first), || stays(second));
+    first.extend(second);
+    first
+}
+
+/// The stays of visits that are together by client.
+fn stays(spans: &[Span]) -> Vec<Span> {
     let mut stays: Vec<Span> = Vec::with_capacity(spans.len());
     for span in spans.iter().copied() {
         match stays.last_mut() {
@@ -72,6 +85,15 @@ pub fn merge_by_client(spans: Vec<Span>) -> Vec<Span> {
         }
     }
     stays
+}
+
+/// Does both at once, the second in a thread of its own.
+fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 /// Each client's spans together, by entry.
@@ -116,8 +138,50 @@ pub fn series(spans: &[Span], bounds: &[i64]) -> Vec<Bucket> {
     series_and_total(spans, bounds).0
 }
 
-/// The same, and all of it as one bucket.
+/// The same, and all of it as one bucket. Of many visits, two threads do the half each.
 pub fn series_and_total(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket) {
+    let is_shared = spans.len() >= grouping::SHARED_MIN;
+    let ((mut buckets, mut total, inside_ms), changes) = if is_shared {
+        both(|| visits_by_bucket(spans, bounds), || Changes::of(spans))
+    } else {
+        (visits_by_bucket(spans, bounds), Changes::of(spans))
+    };
+    let half = if is_shared { buckets.len() / 2 } else { 0 };
+    let (first, second) = buckets.split_at_mut(half);
+    if is_shared {
+        both(|| levels_by_bucket(&changes, first), || levels_by_bucket(&changes, second));
+    } else {
+        levels_by_bucket(&changes, second);
+    }
+    let whole_ms: i64 = inside_ms.iter().sum();
+    for (bucket, inside_ms) in buckets.iter_mut().zip(inside_ms) {
+        bucket.mean = inside_ms as f64 / (bucket.to_ms - bucket.from_ms) as f64;
+        total.entries += bucket.entries;
+        total.exits += bucket.exits;
+    }
+    total.min = buckets.iter().map(|bucket| bucket.min).min().unwrap_or(0);
+    total.max = buckets.iter().map(|bucket| bucket.max).max().unwrap_or(0);
+    total.mean = whole_ms as f64 / (total.to_ms - total.from_ms).max(1) as f64;
+    (buckets, total)
+}
+
+/// The least and the most clients of each bucket.
+fn levels_by_bucket(changes: &Changes, buckets: &mut [Bucket]) {
+    let Some(first) = buckets.first() else { return };
+    let mut levels = changes.levels(first.from_ms);
+    for bucket in buckets {
+        let mut level = levels.at(bucket.from_ms);
+        (bucket.min, bucket.max) = (level, level);
+        while let Some(next) = levels.step_before(bucket.to_ms) {
+            level = next;
+            bucket.min = bucket.min.min(level);
+            bucket.max = bucket.max.max(level);
+        }
+    }
+}
+
+/// Entries, exits and clients of each bucket, clients of all of them, and the milliseconds spent in each.
+fn visits_by_bucket(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket, Vec<i64>) {
     let of = Buckets::new(bounds);
     let mut buckets: Vec<Bucket> = bounds.windows(2).map(|pair| Bucket::empty(pair[0], pair[1])).collect();
     let (begin_ms, end_ms) = (bounds.first().copied().unwrap_or(0), bounds.last().copied().unwrap_or(0));
@@ -151,45 +215,48 @@ pub fn series_and_total(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket)
             }
         }
     }
-    let mut levels = Levels::new(spans);
-    let whole_ms: i64 = inside_ms.iter().sum();
-    for (bucket, inside_ms) in buckets.iter_mut().zip(inside_ms) {
-        let mut level = levels.at(bucket.from_ms);
-        (bucket.min, bucket.max) = (level, level);
-        while let Some(next) = levels.step_before(bucket.to_ms) {
-            level = next;
-            bucket.min = bucket.min.min(level);
-            bucket.max = bucket.max.max(level);
+    (buckets, total, inside_ms)
+}
+
+/// When clients come and go, each ascending; those of no length left out.
+struct Changes {
+    entries_ms: Vec<i64>,
+    exits_ms: Vec<i64>,
+}
+
+impl Changes {
+    fn of(spans: &[Span]) -> Changes {
+        let lasting = || spans.iter().filter(|span| span.end_ms() > span.entered_ms);
+        Changes {
+            entries_ms: grouping::sorted_instants(lasting().map(|span| span.entered_ms).collect()),
+            exits_ms: grouping::sorted_instants(lasting().filter_map(|span| span.exited_ms).collect()),
         }
-        bucket.mean = inside_ms as f64 / (bucket.to_ms - bucket.from_ms) as f64;
-        total.entries += bucket.entries;
-        total.exits += bucket.exits;
     }
-    total.min = buckets.iter().map(|bucket| bucket.min).min().unwrap_or(0);
-    total.max = buckets.iter().map(|bucket| bucket.max).max().unwrap_or(0);
-    total.mean = whole_ms as f64 / (end_ms - begin_ms).max(1) as f64;
-    (buckets, total)
+
+    /// The levels from an instant on.
+    fn levels(&self, from_ms: i64) -> Levels<'_> {
+        let before = |instants: &[i64]| instants.partition_point(|at_ms| *at_ms < from_ms);
+        Levels {
+            entries_ms: &self.entries_ms,
+            exits_ms: &self.exits_ms,
+            entered: before(&self.entries_ms),
+            exited: before(&self.exits_ms),
+            at_ms: i64::MIN,
+        }
+    }
 }
 
 /// How many there are, from one instant to the next at which that may change.
-struct Levels {
-    /// Ascending.
-    entries_ms: Vec<i64>,
-    exits_ms: Vec<i64>,
+struct Levels<'a> {
+    entries_ms: &'a [i64],
+    exits_ms: &'a [i64],
     entered: usize,
     exited: usize,
     /// When the last change was.
     at_ms: i64,
 }
 
-impl Levels {
-    fn new(spans: &[Span]) -> Levels {
-        let lasting = || spans.iter().filter(|span| span.end_ms() > span.entered_ms);
-        let entries_ms = grouping::sorted_instants(lasting().map(|span| span.entered_ms).collect());
-        let exits_ms = grouping::sorted_instants(lasting().filter_map(|span| span.exited_ms).collect());
-        Levels { entries_ms, exits_ms, entered: 0, exited: 0, at_ms: i64::MIN }
-    }
-
+impl Levels<'_> {
     fn level(&self) -> u64 {
         (self.entered - self.exited) as u64
     }
@@ -259,7 +326,8 @@ pub fn over_limit_ms(spans: &[Span], from_ms: i64, to_ms: i64, limit: i64) -> i6
 
 /// Instants at which the level may change, and the level from then on.
 fn steps(spans: &[Span]) -> Vec<(i64, i64)> {
-    let mut levels = Levels::new(spans);
+    let changes = Changes::of(spans);
+    let mut levels = changes.levels(i64::MIN);
     let mut steps = Vec::new();
     while let Some(level) = levels.step_before(i64::MAX) {
         steps.push((levels.at_ms, level as i64));
