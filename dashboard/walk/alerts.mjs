@@ -150,9 +150,10 @@ async function endpoint(page, api) {
     // It hears a test.
     await page.getByRole('button', { name: 'Test: Walk' }).click();
     await page.getByText(/The test arrived: answered 200/).waitFor();
-    assert.equal(heard.length, 1);
-    assert.equal(heard[0].headers['x-walk'], 'yes');
-    assert.equal(heard[0].body.type, 'test');
+    // The demo's own critical alerts may come between.
+    const tests = heard.filter((one) => one.body.type === 'test');
+    assert.equal(tests.length, 1);
+    assert.equal(tests[0].headers['x-walk'], 'yes');
     await page.getByRole('button', { name: 'Deliveries: Walk' }).click();
     const deliveries = page.getByRole('dialog', { name: 'Deliveries to Walk' });
     await deliveries.getByRole('row').filter({ hasText: 'Test' }).getByText('Delivered').waitFor();
@@ -165,12 +166,12 @@ async function endpoint(page, api) {
     const { rule_id } = await api('POST', '/v1/alert-rules', { name: 'Walked into', area_id: zone.area_id, area_kind: 'zone', condition: 'above', limit_clients: 0, severity: 'critical' });
     await page.getByRole('button', { name: 'Deliveries: Walk' }).click();
     await deliveries.getByRole('row').filter({ hasText: 'Alert fires' }).getByText('Delivered').first().waitFor({ timeout: 60_000 });
-    assert.equal(heard[1].body.type, 'alert.firing');
-    const before = heard.filter((one) => one.body.type === 'alert.firing').length;
+    assert.ok(heard.some((one) => one.body.type === 'alert.firing'));
+    const before = heard.length;
     await deliveries.getByRole('button', { name: /Send again: delivery/ }).first().click();
     await deliveries.getByText('1 is sent again.').waitFor();
-    for (let tries = 0; heard.length <= before + 1 && tries < 100; tries++) await page.waitForTimeout(100);
-    assert.ok(heard.length > before + 1, 'it was not sent again');
+    for (let tries = 0; heard.length <= before && tries < 100; tries++) await page.waitForTimeout(100);
+    assert.ok(heard.length > before, 'it was not sent again');
     await api('DELETE', `/v1/alert-rules/${rule_id}`);
     await deliveries.getByRole('button', { name: 'Close' }).click();
     // One that nobody answers is said to be down.
