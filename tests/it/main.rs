@@ -21,6 +21,7 @@ mod rebuild;
 mod receiver;
 mod replay;
 mod restart;
+mod soak;
 mod sql;
 mod stream;
 mod vendor_examples;

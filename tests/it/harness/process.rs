@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::SECRET;
@@ -11,16 +11,26 @@ pub struct Server {
     child: Child,
     pub base: String,
     port: u16,
+    /// Beyond what every test's server has.
+    environment: Vec<(String, String)>,
 }
 
 impl Server {
     /// Starts on a free port and waits until it is ready.
     pub fn start(dir: &Path) -> Server {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Server::start_on(dir, port)
+        Server::start_with(dir, &[])
     }
 
-    fn start_on(dir: &Path, port: u16) -> Server {
+    /// Starts with more in its environment, which later starts have, too.
+    pub fn start_with(dir: &Path, environment: &[(&str, &str)]) -> Server {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let server = Server::spawn(dir, port, environment);
+        server.wait_until_ready();
+        server
+    }
+
+    fn spawn(dir: &Path, port: u16, environment: Vec<(String, String)>) -> Server {
         let child = Command::new(env!("CARGO_BIN_EXE_footfall"))
             .arg("serve")
             .env("FOOTFALL_SERVER__LISTEN", format!("127.0.0.1:{port}"))
@@ -30,12 +40,11 @@ impl Server {
             .env("FOOTFALL_CALLBACKS__RETRY_FIRST_S", "0.02")
             .env("FOOTFALL_CALLBACKS__RETRY_MAX_S", "0.2")
             .env("FOOTFALL_LOG", "error")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Server { child, base: format!("http://127.0.0.1:{port}"), port };
-        server.wait_until_ready();
-        server
+        Server { child, base: format!("http://127.0.0.1:{port}"), port, environment }
     }
 
     fn wait_until_ready(&self) {
@@ -48,8 +57,23 @@ impl Server {
 
     /// `kill -9`, then a new start on the same file and port.
     pub fn kill_and_restart(&mut self, dir: &Path) {
+        self.restart_without_waiting(dir);
+        self.wait_until_ready();
+    }
+
+    /// `kill -9`, then a new start that nobody waits for.
+    pub fn restart_without_waiting(&mut self, dir: &Path) {
         self.kill();
-        *self = Server::start_on(dir, self.port);
+        *self = Server::spawn(dir, self.port, std::mem::take(&mut self.environment));
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn kill(&mut self) {
