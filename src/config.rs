@@ -53,6 +53,8 @@ pub struct StoreSection {
     pub memory_limit: Option<String>,
     /// DuckDB's worker threads; one per core when absent.
     pub threads: Option<i64>,
+    /// Bytes that stay free on the file's disk: with fewer, deliveries are refused until there are more again.
+    pub free_bytes_min: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -165,7 +167,7 @@ impl Default for Server {
 
 impl Default for StoreSection {
     fn default() -> StoreSection {
-        StoreSection { path: "footfall.duckdb".into(), memory_limit: None, threads: None }
+        StoreSection { path: "footfall.duckdb".into(), memory_limit: None, threads: None, free_bytes_min: 512 << 20 }
     }
 }
 
@@ -338,7 +340,7 @@ impl Config {
     }
 
     pub fn store_options(&self) -> StoreOptions {
-        let StoreSection { path, memory_limit, threads } = self.store.clone();
+        let StoreSection { path, memory_limit, threads, .. } = self.store.clone();
         StoreOptions { path, memory_limit, threads }
     }
 
@@ -347,6 +349,7 @@ impl Config {
             queue_deliveries: self.receiver.queue_deliveries,
             queue_bytes: self.receiver.queue_bytes,
             drain_events: self.receiver.commit_events,
+            free_bytes_min: self.store.free_bytes_min,
             give_up_ms: (self.callbacks.give_up_h * 3.6e6) as i64,
         }
     }

@@ -25,6 +25,11 @@ pub struct Metrics {
     pub commit_events: Histogram,
     pub commit_failures: IntCounter,
     pub open_visits: IntGauge,
+    /// What the file takes, its write-ahead log apart.
+    pub file_bytes: IntGauge,
+    pub log_bytes: IntGauge,
+    /// -1 where the system does not tell.
+    pub disk_free_bytes: IntGauge,
     /// By endpoint, its name, and whether they arrived: delivered, failed.
     pub callback_attempts: IntCounterVec,
     /// By severity.
@@ -101,6 +106,9 @@ impl Metrics {
                 prometheus::exponential_buckets(1.0, 4.0, 10).expect("valid buckets"),
             ),
             commit_failures: counter("footfall_commit_failures_total", "Commits that failed; their deliveries got 503"),
+            file_bytes: gauge("footfall_file_bytes", "Bytes of the DuckDB file"),
+            log_bytes: gauge("footfall_log_bytes", "Bytes of the file's write-ahead log, which a checkpoint empties"),
+            disk_free_bytes: gauge("footfall_disk_free_bytes", "Bytes of the file's disk that may still be written"),
             open_visits: gauge("footfall_open_visits", "Visits open now, of both sources"),
             callback_attempts: counters(
                 "footfall_callback_attempts_total",

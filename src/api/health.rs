@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::dto::{Health, Sources, WebhookSource};
 use super::{Api, Fallible};
 use crate::model::time::rfc3339;
+use crate::pipeline::Refused;
 use crate::problem::Problem;
 use crate::receiver::DEFAULT_SOURCE;
 use crate::store::{alerts, outbox, queries};
@@ -24,11 +25,12 @@ pub async fn live() -> Json<Health> {
 #[utoipa::path(get, path = "/health/ready", tag = "server",
     responses((status = 200, body = Health), (status = 503, body = Problem)))]
 pub async fn ready(State(api): State<Api>) -> Response {
-    match api.pipeline.is_ready() {
-        true => Json(Health { status: "ok" }).into_response(),
-        false => {
+    match api.pipeline.readiness() {
+        Ok(()) => Json(Health { status: "ok" }).into_response(),
+        Err(Refused::NotStored) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the file is not ready to take deliveries").into_response()
         }
+        Err(refused) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()).into_response(),
     }
 }
 
@@ -45,6 +47,10 @@ pub async fn metrics(State(api): State<Api>) -> Fallible<Response> {
     metrics.callbacks_pending.reset();
     metrics.callbacks_dead.reset();
     metrics.callback_oldest_pending.reset();
+    let (file_bytes, log_bytes) = api.store.file_bytes();
+    metrics.file_bytes.set(file_bytes as i64);
+    metrics.log_bytes.set(log_bytes as i64);
+    metrics.disk_free_bytes.set(api.store.free_bytes().map_or(-1, |bytes| bytes as i64));
     let now_ms = api.clock.now().0;
     for row in outboxes {
         let key = row.callback.0.to_string();

@@ -47,6 +47,8 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Events after which a drain takes no further delivery.
     pub drain_events: usize,
+    /// Bytes of the file's disk that deliveries leave free.
+    pub free_bytes_min: u64,
     /// How long a callback is tried, milliseconds.
     pub give_up_ms: i64,
 }
@@ -56,6 +58,8 @@ pub struct Limits {
 pub enum Refused {
     #[error("the queue is full")]
     QueueFull,
+    #[error("the disk that holds the file is nearly full (store.free_bytes_min)")]
+    DiskFull,
     #[error("the store could not commit")]
     NotStored,
 }
@@ -126,6 +130,8 @@ pub struct Handle {
 #[derive(Debug)]
 struct Live {
     is_ready: AtomicBool,
+    /// Whether the disk has room for more.
+    has_room: AtomicBool,
     clocks: RwLock<BTreeMap<SiteKey, i64>>,
     /// Raised whenever there is something new in the outbox, or someone new to tell.
     outbox: watch::Sender<u64>,
@@ -140,6 +146,9 @@ const STREAM_EVENTS: usize = 1024;
 impl Handle {
     /// Hands a delivery on and waits for its commit. A full queue is refused at once.
     pub async fn deliver(&self, delivery: Delivery) -> Result<Receipt, Refused> {
+        if !self.live.has_room.load(Ordering::Acquire) {
+            return Err(Refused::DiskFull);
+        }
         let room = Room::take(delivery.body_bytes, &self.room, &self.metrics)?;
         let (done, answer) = oneshot::channel();
         match self.jobs.try_send(Job::Deliver(Box::new(Waiting { delivery, room, done }))) {
@@ -206,8 +215,15 @@ impl Handle {
         self.live.alerts.subscribe()
     }
 
-    pub fn is_ready(&self) -> bool {
-        self.live.is_ready.load(Ordering::Acquire) && !self.jobs.is_closed()
+    /// Whether deliveries are taken, or why not.
+    pub fn readiness(&self) -> Result<(), Refused> {
+        if !self.live.is_ready.load(Ordering::Acquire) || self.jobs.is_closed() {
+            return Err(Refused::NotStored);
+        }
+        if !self.live.has_room.load(Ordering::Acquire) {
+            return Err(Refused::DiskFull);
+        }
+        Ok(())
     }
 }
 
@@ -227,6 +243,7 @@ pub fn start(
     let (jobs, queue) = mpsc::channel(limits.queue_deliveries);
     let live = Arc::new(Live {
         is_ready: AtomicBool::default(),
+        has_room: AtomicBool::new(true),
         clocks: RwLock::default(),
         outbox: watch::channel(0).0,
         commits: watch::channel(0).0,
@@ -341,6 +358,14 @@ impl Pipeline {
 
     /// One drain: all that waits, through the engine and into one transaction; then the answers.
     fn deliver(&mut self, waiting: Vec<Waiting>, events: usize) {
+        if !self.has_room() {
+            for Waiting { room, done, .. } in waiting {
+                drop(room);
+                // Whoever asked may be gone.
+                let _ = done.send(Err(Refused::DiskFull));
+            }
+            return;
+        }
         let stopwatch = clock::stopwatch();
         let mut drain = Drain::default();
         let mut answers = Vec::with_capacity(waiting.len());
@@ -369,7 +394,23 @@ impl Pipeline {
         }
     }
 
+    /// Whether the disk has room for more. A checkpoint that finds none leaves the database unusable until it is opened
+    /// again, so it must not come to that.
+    fn has_room(&self) -> bool {
+        let has_room = self.store.free_bytes().is_none_or(|free| free >= self.limits.free_bytes_min);
+        if self.live.has_room.swap(has_room, Ordering::AcqRel) != has_room {
+            let free_bytes_min = self.limits.free_bytes_min;
+            match has_room {
+                true => tracing::info!("the disk has room again: deliveries are taken"),
+                false => tracing::error!(free_bytes_min, "the disk is nearly full: deliveries are refused until there is room"),
+            }
+        }
+        has_room
+    }
+
     fn tick(&mut self) {
+        // Nothing is delivered that would notice while the disk is full.
+        self.has_room();
         let now = self.clock.now();
         self.last_tick_ms = now.0;
         let mut drain = Drain::default();

@@ -136,6 +136,21 @@ impl Store {
         &self.inner.path
     }
 
+    /// Bytes of the file's disk that may still be written; none where the system does not tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let folder = self.inner.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let disk = rustix::fs::statvfs(folder).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Bytes of the file and of its write-ahead log.
+    pub fn file_bytes(&self) -> (u64, u64) {
+        let bytes = |path: &Path| path.metadata().map_or(0, |found| found.len());
+        let mut log = self.inner.path.clone().into_os_string();
+        log.push(".wal");
+        (bytes(&self.inner.path), bytes(Path::new(&log)))
+    }
+
     /// Whether this is the last that holds the file open. Whoever has a connection longer than a question has a clone, too.
     pub fn is_last(&self) -> bool {
         Arc::strong_count(&self.inner) == 1

@@ -3,12 +3,12 @@
 //! A few rounds are part of every test run; `make soak` plays many. `FOOTFALL_SOAK_ROUNDS` says how many kills,
 //! `FOOTFALL_SEED` repeats what a failed run printed. What each found is told on standard error.
 
-//mod disk;
+mod disk;
 mod kills;
 mod load;
 //mod log_damage;
 //mod overload;
-//mod shim;
+mod shim;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -1,0 +1,106 @@
+//! Disks that are full, read-only, slow, or that fail: what cannot be made durable is not acknowledged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rand::RngExt;
+use tempfile::TempDir;
+
+use super::kills::{assert_checked, copy, upload_grid};
+use super::load::{Sender, compare, while_sending};
+use super::shim::Shim;
+use super::{seed, tell};
+use crate::harness::process::Server;
+
+/// A file system in memory of so many megabytes.
+struct SmallDisk {
+    at: TempDir,
+}
+
+impl SmallDisk {
+    /// None where this process may not mount: only root may.
+    fn mount(megabytes: u32) -> Option<SmallDisk> {
+        let disk = SmallDisk { at: TempDir::new().unwrap() };
+        let size = format!("size={megabytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "soak"]).arg(disk.at.path()).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(disk);
+        }
+        tell("*** SKIPPED: no small disk can be mounted here (it takes root), so this test tests nothing ***");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.at.path()
+    }
+
+    fn remount(&self, how: &str) {
+        let options = format!("remount,{how}");
+        assert!(Command::new("mount").args(["-o", &options]).arg(self.path()).status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: what a failed test left open must not keep it.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+/// Sends for `length`, then says what was refused and acknowledged meanwhile.
+async fn send_for(senders: Vec<Sender>, server: &Server, length: Duration) -> Vec<Sender> {
+    while_sending(senders, &server.base, async || tokio::time::sleep(length).await).await
+}
+
+/// After a fault is over: goes on as it is, or after the start that it asked for; nothing may be missing either way.
+async fn assert_recovers(mut server: Server, dir: &Path, senders: Vec<Sender>, fault: &str) {
+    let ended = server.ended();
+    if ended.is_some() {
+        server.kill_and_restart(dir);
+    }
+    let before = compare(&copy(dir).path().join("footfall.duckdb"), &senders).acknowledged;
+    let senders = send_for(senders, &server, Duration::from_millis(1500)).await;
+    server.stop();
+    let found = compare(&dir.join("footfall.duckdb"), &senders);
+    let how = ended.map_or("goes on by itself".into(), |status| format!("ended ({status}), goes on after a start"));
+    tell(format!("{fault}: {how}: {found:?}"));
+    found.assert_faultless();
+    assert!(found.acknowledged > before, "it takes nothing after the fault");
+    assert_checked(dir);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_not_acknowledged_and_room_ends_it() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let ballast: PathBuf = disk.path().join("ballast");
+    fs::write(&ballast, vec![1; 48 << 20]).unwrap();
+    let mut server = Server::start_with(disk.path(), &[("FOOTFALL_STORE__FREE_BYTES_MIN", "25000000")]);
+    upload_grid(&server.base).await;
+    let mut senders = Sender::crowd(8, seed());
+    while senders.iter().map(|sender| sender.refused).sum::<u64>() < 20 {
+        senders = send_for(senders, &server, Duration::from_millis(500)).await;
+        assert!(server.ended().is_none(), "it ended: the disk was filled to the last byte");
+    }
+    let ready = reqwest::get(format!("{}/health/ready", server.base)).await.unwrap();
+    assert_eq!(ready.status(), 503);
+    assert!(ready.text().await.unwrap().contains("nearly full"));
+    fs::remove_file(ballast).unwrap();
+    assert_recovers(server, disk.path(), senders, "disk nearly full").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_filled_to_the_last_byte_ends_the_server_with_all_that_was_acknowledged() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let ballast: PathBuf = disk.path().join("ballast");
+    fs::write(&ballast, vec![1; 48 << 20]).unwrap();
+    let mut server = Server::start_with(disk.path(), &[("FOOTFALL_STORE__FREE_BYTES_MIN", "0")]);
+    upload_grid(&server.base).await;
+    let mut senders = Sender::crowd(8, seed());
+    while senders.iter().all(|sender| sender.refused == 0) && server.ended().is_none() {
+        senders = send_for(senders, &server, Duration::from_millis(500)).await;
+    }
+    fs::remove_file(ballast).unwrap();
+    assert_recovers(server, disk.path(), senders, "disk full").await;
+}
