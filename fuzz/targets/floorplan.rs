@@ -3,7 +3,8 @@
 
 #![no_main]
 
-use footfall::floorplan::{ImportOptions, SourceFile, UnitsName, image, read_import, unpack, write_map};
+use footfall::floorplan::image::check_image;
+use footfall::floorplan::{ImportOptions, SourceFile, UnitsName, read_import, unpack, write_map};
 use libfuzzer_sys::fuzz_target;
 
 /// Names that the first byte chooses from; the name decides how a file is read.
@@ -13,7 +14,7 @@ fuzz_target!(|input: &[u8]| {
     let Some((&choice, bytes)) = input.split_first() else { return };
     let choice = usize::from(choice);
     let name = NAMES[choice % NAMES.len()];
-    let _ = image::check(bytes);
+    let _ = check_image(bytes);
     let Ok(files) = unpack(Some(name), bytes.to_vec()) else { return };
     let units = [None, Some(UnitsName::Metres), Some(UnitsName::Pixels), Some(UnitsName::Wgs84)];
     let options = ImportOptions {

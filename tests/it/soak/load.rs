@@ -34,6 +34,8 @@ pub struct Sender {
     /// Bytes of padding of a note.
     pub note_bytes: usize,
     pub refused: u64,
+    /// Acknowledged ones.
+    pub deliveries: u32,
 }
 
 #[derive(Clone)]
@@ -77,6 +79,7 @@ impl Sender {
                 events_max: 60,
                 note_bytes: 40_000,
                 refused: 0,
+                deliveries: 0,
             })
             .collect()
     }
@@ -151,6 +154,7 @@ impl Sender {
     fn acknowledge(&mut self, delivery: &Delivery) {
         let list = if delivery.is_note { &mut self.notes } else { &mut self.fixes };
         list[delivery.from..delivery.until].fill(Sent::Acknowledged);
+        self.deliveries += 1;
     }
 }
 
@@ -175,31 +179,56 @@ pub async fn while_sending(
 
 /// Compares the file with the accounts. The server must have stopped, or the file be a copy.
 pub fn compare(path: &Path, senders: &[Sender]) -> Found {
-    let fixes = format!("SELECT client_id, (epoch_ms(event_at) - {START_S}000) // 1000 FROM positions");
-    let notes = "SELECT split_part(event_id, '-', 1), split_part(event_id, '-', 2) FROM events WHERE topic = 'soak-note'";
     let mut found = Found::default();
-    settle(ask(path, &fixes), senders, |sender| &sender.fixes, &mut found);
-    settle(ask(path, notes), senders, |sender| &sender.notes, &mut found);
-    found
-}
-
-fn settle(rows: Vec<String>, senders: &[Sender], list: impl Fn(&Sender) -> &Vec<Sent>, found: &mut Found) {
-    let mut stored: HashMap<&str, Vec<u32>> =
-        senders.iter().map(|sender| (sender.client.as_str(), vec![0; list(sender).len()])).collect();
-    for row in &rows {
-        let (client, number) = row.split_once(' ').expect("two columns");
-        let number: usize = number.parse().expect("a number");
-        match stored.get_mut(client).and_then(|times| times.get_mut(number)) {
-            Some(times) => *times += 1,
-            None => found.foreign += 1,
-        }
-    }
-    for sender in senders {
-        for (sent, times) in list(sender).iter().zip(&stored[sender.client.as_str()]) {
+    for (sender, stored) in accounts(path, senders, &mut found) {
+        for (sent, times) in sender.iter().zip(&stored) {
             found.acknowledged += usize::from(*sent == Sent::Acknowledged);
             found.lost += usize::from(*sent == Sent::Acknowledged && *times == 0);
             found.twice += usize::from(*times > 1);
             found.unanswered_stored += usize::from(*sent == Sent::Unanswered && *times > 0);
         }
     }
+    found
+}
+
+/// Nothing is there twice, and what was acknowledged before something that is there, is there, too.
+pub fn assert_no_holes(path: &Path, senders: &[Sender]) {
+    let mut found = Found::default();
+    for (sender, stored) in accounts(path, senders, &mut found) {
+        let until = stored.iter().rposition(|times| *times > 0).map_or(0, |last| last + 1);
+        for (sent, times) in sender[..until].iter().zip(&stored) {
+            assert!(*times <= 1, "there twice");
+            assert!(*sent != Sent::Acknowledged || *times == 1, "a hole");
+        }
+    }
+    assert_eq!(found.foreign, 0);
+}
+
+/// What each sender sent of each kind, and how often each of it is in the file.
+fn accounts<'a>(path: &Path, senders: &'a [Sender], found: &mut Found) -> Vec<(&'a Vec<Sent>, Vec<u32>)> {
+    let fixes = format!("SELECT client_id, (epoch_ms(event_at) - {START_S}000) // 1000 FROM positions");
+    let notes = "SELECT split_part(event_id, '-', 1), split_part(event_id, '-', 2) FROM events WHERE topic = 'soak-note'";
+    let mut accounts = count(ask(path, &fixes), senders, |sender| &sender.fixes, found);
+    accounts.extend(count(ask(path, notes), senders, |sender| &sender.notes, found));
+    accounts
+}
+
+fn count<'a>(
+    rows: Vec<String>,
+    senders: &'a [Sender],
+    list: impl Fn(&'a Sender) -> &'a Vec<Sent>,
+    found: &mut Found,
+) -> Vec<(&'a Vec<Sent>, Vec<u32>)> {
+    let place: HashMap<&str, usize> =
+        senders.iter().enumerate().map(|(place, sender)| (sender.client.as_str(), place)).collect();
+    let mut accounts: Vec<_> = senders.iter().map(|sender| (list(sender), vec![0; list(sender).len()])).collect();
+    for row in &rows {
+        let (client, number) = row.split_once(' ').expect("two columns");
+        let number: usize = number.parse().expect("a number");
+        match place.get(client).and_then(|place| accounts[*place].1.get_mut(number)) {
+            Some(times) => *times += 1,
+            None => found.foreign += 1,
+        }
+    }
+    accounts
 }

@@ -6,7 +6,7 @@
 mod disk;
 mod kills;
 mod load;
-//mod log_damage;
+mod log_damage;
 //mod overload;
 mod shim;
 
