@@ -402,7 +402,10 @@ impl Pipeline {
             let free_bytes_min = self.limits.free_bytes_min;
             match has_room {
                 true => tracing::info!("the disk has room again: deliveries are taken"),
-                false => tracing::error!(free_bytes_min, "the disk is nearly full: deliveries are refused until there is room"),
+                false => tracing::error!(
+                    free_bytes_min,
+                    "the disk is nearly full: deliveries are refused until there is room"
+                ),
             }
         }
         has_room

@@ -38,6 +38,15 @@ pub enum StoreError {
         #[source]
         source: duckdb::Error,
     },
+    #[error(
+        "{path}.wal is damaged: restore a snapshot, or move that log away to go on with what the last checkpoint holds; \
+         what was acknowledged since is then gone"
+    )]
+    DamagedLog {
+        path: PathBuf,
+        #[source]
+        source: duckdb::Error,
+    },
     #[error("{path} is open in this process already")]
     OpenAlready { path: PathBuf },
     #[error(
@@ -179,7 +188,11 @@ impl Store {
 
 fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf), StoreError> {
     let path = options.path.clone();
-    let failed = |source| StoreError::Open { path: path.clone(), source };
+    let failed = |source: duckdb::Error| {
+        let is_damaged = source.to_string().contains("Corrupt WAL file");
+        let path = path.clone();
+        if is_damaged { StoreError::DamagedLog { path, source } } else { StoreError::Open { path, source } }
+    };
     let mut config = Config::default();
     if let Some(limit) = &options.memory_limit {
         config = config.max_memory(limit).map_err(failed)?;

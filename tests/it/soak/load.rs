@@ -159,11 +159,7 @@ impl Sender {
 }
 
 /// All senders at once, while `fault` happens.
-pub async fn while_sending(
-    senders: Vec<Sender>,
-    base: &str,
-    fault: impl AsyncFnOnce(),
-) -> Vec<Sender> {
+pub async fn while_sending(senders: Vec<Sender>, base: &str, fault: impl AsyncFnOnce()) -> Vec<Sender> {
     let (stop, stopped) = watch::channel(false);
     let url = format!("{base}/v1/webhooks/mist");
     let sending: Vec<_> =
@@ -207,7 +203,8 @@ pub fn assert_no_holes(path: &Path, senders: &[Sender]) {
 /// What each sender sent of each kind, and how often each of it is in the file.
 fn accounts<'a>(path: &Path, senders: &'a [Sender], found: &mut Found) -> Vec<(&'a Vec<Sent>, Vec<u32>)> {
     let fixes = format!("SELECT client_id, (epoch_ms(event_at) - {START_S}000) // 1000 FROM positions");
-    let notes = "SELECT split_part(event_id, '-', 1), split_part(event_id, '-', 2) FROM events WHERE topic = 'soak-note'";
+    let notes =
+        "SELECT split_part(event_id, '-', 1), split_part(event_id, '-', 2) FROM events WHERE topic = 'soak-note'";
     let mut accounts = count(ask(path, &fixes), senders, |sender| &sender.fixes, found);
     accounts.extend(count(ask(path, notes), senders, |sender| &sender.notes, found));
     accounts

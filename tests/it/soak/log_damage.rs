@@ -74,7 +74,7 @@ fn opened(dir: &Path, senders: &[Sender]) -> &'static str {
     let (said, complained) = (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
     if !said.contains("holds") {
         assert!(!checked.status.success());
-        assert!(complained.contains("footfall.duckdb"), "{complained}");
+        assert!(complained.contains("is damaged: restore a snapshot"), "{complained}");
         return "refused, and told";
     }
     assert!(checked.status.success(), "{said}{complained}");
