@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
 
+use crate::access::Access;
 use crate::api::Api;
 use crate::api::feed::Feed;
 use crate::api::page;
@@ -21,7 +22,7 @@ use crate::pipeline::{self, Handle};
 use crate::postgres::Postgres;
 use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
-use crate::store::Store;
+use crate::store::{Store, access as stored};
 use crate::telemetry::Metrics;
 
 /// Statements of people's own that are asked at a time: the rest wait, and ingest does not.
@@ -33,6 +34,7 @@ pub struct App {
     router: Router,
     postgres: Option<Postgres>,
     pub pipeline: Handle,
+    pub access: Access,
     pub rebuilds: Rebuilds,
     store: Store,
     callbacks: Callbacks,
@@ -49,6 +51,7 @@ impl App {
         config.check()?;
         let metrics = Metrics::new();
         let store = Store::open(&config.store_options()).context("open the store")?;
+        let access = let_in(config, &store, clock.clone())?;
         let (pipeline, pipeline_thread) =
             pipeline::start(store.clone(), config.defaults(), config.limits(), clock.clone(), metrics.clone())
                 .context("restore the state from the store")?;
@@ -76,6 +79,7 @@ impl App {
             None => None,
         };
         let api = Api {
+            access: access.clone(),
             store: store.clone(),
             feed,
             pipeline: pipeline.clone(),
@@ -100,6 +104,7 @@ impl App {
             router,
             postgres,
             pipeline,
+            access,
             rebuilds,
             store,
             callbacks,
@@ -126,6 +131,7 @@ impl App {
             router,
             postgres,
             pipeline,
+            access: _,
             rebuilds,
             store,
             callbacks,
@@ -140,7 +146,10 @@ impl App {
             stop.await;
             stopping.send_replace(true);
         };
-        axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serve")?;
+        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(stop)
+            .await
+            .context("serve")?;
         if let Some(task) = postgres_task {
             task.await?;
         }
@@ -155,6 +164,31 @@ impl App {
         close(store).await;
         Ok(())
     }
+}
+
+/// Reads who may ask. Where other machines can reach the server, somebody must have to.
+fn let_in(config: &Config, store: &Store, clock: Clock) -> anyhow::Result<Access> {
+    let (tokens, users) =
+        store.read(|conn| Ok((stored::tokens(conn)?, stored::users(conn)?))).context("read tokens")?;
+    let access = Access::new(config.access_policy(), clock, tokens, users);
+    let (listen, file) = (config.server.listen, config.store.path.display());
+    if access.is_empty() && !listen.ip().is_loopback() && !config.server.allow_open_access {
+        anyhow::bail!(
+            "server.listen: {listen} is reachable from other machines, and nobody could be told from anybody: make a token \
+             first (footfall token create --store {file} --scope admin admin) or a user (footfall user set --store {file} \
+             --scope admin NAME), or say server.allow_open_access = true"
+        );
+    }
+    if !access.is_required() {
+        tracing::warn!(
+            %listen,
+            "nobody has to log in: whoever reaches this address reads and changes everything; `footfall token create` or \
+             `footfall user set` ends that"
+        );
+    } else if config.postgres.listen.is_some() && config.postgres.users.is_empty() {
+        tracing::warn!("PostgreSQL clients need no password: name users under [postgres.users]");
+    }
+    Ok(access)
 }
 
 /// How long questions that nobody waits for any more may keep the file open.

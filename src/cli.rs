@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{App, stop_signal};
 use crate::clock::Clock;
-use crate::commands::{export, import, rebuild, snapshot, sql};
+use crate::commands::{access, export, import, rebuild, snapshot, sql};
 use crate::config::Config;
 use crate::receiver::signature::Secret;
 use crate::{check, demo, replay, telemetry};
@@ -41,6 +41,10 @@ enum Command {
     Snapshot(Snapshot),
     /// Write positions and visits as Parquet, a file for each site and day.
     Export(Export),
+    /// Make, list and revoke API tokens.
+    Token(Token),
+    /// Set, list and remove the people who log in to the page.
+    User(User),
     /// Say whether a stopped server's file holds what it promises.
     Check(Check),
     /// Print the OpenAPI document.
@@ -135,13 +139,16 @@ impl Replay {
 #[derive(Debug, Args)]
 pub struct Reach {
     /// The server, running.
-    #[arg(long, default_value = "http://127.0.0.1:8080", conflicts_with = "store")]
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8080", conflicts_with = "store")]
     pub url: String,
+    /// A token of the running server, where it wants one.
+    #[arg(long, global = true, env = "FOOTFALL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// A stopped server's DuckDB file, instead of a running server.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub store: Option<PathBuf>,
     /// With --store: the configuration of its server.
-    #[arg(long, short, env = "FOOTFALL_CONFIG")]
+    #[arg(long, short, global = true, env = "FOOTFALL_CONFIG")]
     pub config: Option<PathBuf>,
 }
 
@@ -299,6 +306,85 @@ pub struct Export {
     pub reach: Reach,
 }
 
+const TOKEN_EXAMPLES: &str = "The first, for yourself, before the server is reachable by others:
+
+    footfall token create --store footfall.duckdb --scope admin admin
+
+One for a dashboard, from the running server (FOOTFALL_TOKEN holds an admin's):
+
+    footfall token create --scope read --scope sql Grafana";
+
+/// See [`access::token`].
+#[derive(Debug, Args)]
+#[command(after_help = TOKEN_EXAMPLES)]
+pub struct Token {
+    #[command(subcommand)]
+    pub command: TokenCommand,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token, and print it this once.
+    Create {
+        /// What it is for.
+        name: String,
+        /// read: counts, places, alerts; sql: raw history; admin: everything. May be given several times.
+        #[arg(long, required = true, value_parser = ["read", "sql", "admin"])]
+        scope: Vec<String>,
+        /// Only this site; may be given several times.
+        #[arg(long)]
+        site: Vec<String>,
+        /// Days until it ends; without it, until it is revoked.
+        #[arg(long)]
+        expires_in_days: Option<u32>,
+    },
+    /// List all that were made.
+    List,
+    /// End one at once.
+    Revoke {
+        /// Its number in the list.
+        id: u32,
+    },
+}
+
+const USER_EXAMPLES: &str = "Someone who looks at the page and may change nothing; the password is asked for:
+
+    footfall user set --scope read ann";
+
+/// See [`access::user`].
+#[derive(Debug, Args)]
+#[command(after_help = USER_EXAMPLES)]
+pub struct User {
+    #[command(subcommand)]
+    pub command: UserCommand,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user, or set one anew; their sessions end.
+    Set {
+        /// What they log in as.
+        name: String,
+        /// read: counts, places, alerts; sql: raw history; admin: everything. May be given several times.
+        #[arg(long, required = true, value_parser = ["read", "sql", "admin"])]
+        scope: Vec<String>,
+        /// Only change the scopes.
+        #[arg(long)]
+        keep_password: bool,
+    },
+    /// List them.
+    List,
+    /// Remove one; their sessions end.
+    Remove {
+        /// What they log in as.
+        name: String,
+    },
+}
+
 #[derive(Debug, Args)]
 struct Check {
     /// The DuckDB file.
@@ -320,6 +406,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sql(args) => sql::run(args).await?,
         Command::Snapshot(args) => snapshot::run(args).await?,
         Command::Export(args) => export::run(args).await?,
+        Command::Token(args) => access::token(args).await?,
+        Command::User(args) => access::user(args).await?,
         Command::Check(args) => return check::run(&args.store),
         Command::Openapi => println!("{}", crate::api::openapi::json()),
     }

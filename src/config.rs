@@ -12,6 +12,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::access;
 use crate::callbacks;
 use crate::engine::DedupeWindow;
 use crate::model::settings::PresenceRules;
@@ -31,6 +32,7 @@ pub struct Config {
     pub postgres: Postgres,
     /// By name: `default` is the one behind `/v1/webhooks/mist`, others behind `/v1/webhooks/mist/{name}`.
     pub sources: BTreeMap<String, Source>,
+    pub access: AccessSection,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,7 +40,7 @@ pub struct Config {
 pub struct Server {
     /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// Nobody logs in to the query API yet, so it listens beyond this machine only when told so in so many words.
+    /// Let everybody ask and change everything, on whatever address, while there is no token and no user.
     pub allow_open_access: bool,
     /// One JSON object a log line.
     pub log_json: bool,
@@ -70,6 +72,16 @@ pub struct Receiver {
     pub commit_events: usize,
     /// How far back an event is recognised as a duplicate, hours of event time.
     pub dedupe_window_h: f64,
+}
+
+/// Who may ask. With a token or a user (`footfall token`, `footfall user`), everybody has to say who they are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessSection {
+    /// Demand it even before there is a token or a user; so it is anyway where other machines can reach the server.
+    pub required: bool,
+    /// Tell /metrics to whoever asks.
+    pub metrics_open: bool,
 }
 
 /// The presence rules of sites that do not set their own.
@@ -237,13 +249,6 @@ impl Config {
     /// What types alone cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key: &str, problem: &str| Err(ConfigError::Wrong { key: key.into(), problem: problem.into() });
-        if !self.server.listen.ip().is_loopback() && !self.server.allow_open_access {
-            return wrong(
-                "server.listen",
-                "is reachable from other machines, and anyone there could read everything: listen on 127.0.0.1 behind \
-                 a proxy that forwards only /v1/webhooks/, or set server.allow_open_access = true",
-            );
-        }
         let receiver = &self.receiver;
         if receiver.body_bytes_max == 0 || receiver.queue_deliveries == 0 || receiver.commit_events == 0 {
             return wrong("receiver", "body_bytes_max, queue_deliveries and commit_events must be at least 1");
@@ -300,11 +305,12 @@ impl Config {
         let wrong = |key: &str, problem: &str| Err(ConfigError::Wrong { key: key.into(), problem: problem.into() });
         let Postgres { listen, users, tls_certificate, tls_key, require_tls, .. } = &self.postgres;
         let is_reachable = listen.is_some_and(|listen| !listen.ip().is_loopback());
-        if is_reachable && users.is_empty() && !self.server.allow_open_access {
+        let is_open = !self.server.allow_open_access && (is_reachable || self.access.required);
+        if listen.is_some() && users.is_empty() && is_open {
             return wrong(
                 "postgres.listen",
-                "is reachable from other machines, and anyone there could read everything: name users with passwords \
-                 under [postgres.users], or set server.allow_open_access = true",
+                "could be read by anyone: name users with passwords under [postgres.users], or set \
+                 server.allow_open_access = true",
             );
         }
         if users.iter().any(|(name, password)| name.is_empty() || password.is_empty()) {
@@ -323,6 +329,17 @@ impl Config {
             return wrong("postgres.statement_timeout_s", "must lie between 0.001 and 86400 seconds");
         }
         Ok(())
+    }
+
+    /// Who may ask, as far as the configuration says.
+    pub fn access_policy(&self) -> access::Policy {
+        let is_reachable = !self.server.listen.ip().is_loopback();
+        access::Policy {
+            is_required: self.access.required || is_reachable && !self.server.allow_open_access,
+            are_metrics_open: self.access.metrics_open,
+            is_secure: false,
+            is_any_host_taken: self.server.allow_open_access,
+        }
     }
 
     /// How PostgreSQL clients are served, if they are.
@@ -438,8 +455,13 @@ mod tests {
 
     #[test]
     fn other_machines_get_in_only_when_told_so() {
-        assert!(from_toml("[server]\nlisten = \"0.0.0.0:80\"").is_err());
-        assert!(from_toml("[server]\nlisten = \"0.0.0.0:80\"\nallow_open_access = true").is_ok());
+        let is_required = |text: &str| from_toml(text).unwrap().access_policy().is_required;
+        assert!(!is_required(""));
+        assert!(is_required("[access]\nrequired = true"));
+        assert!(is_required("[server]\nlisten = \"0.0.0.0:80\""));
+        assert!(!is_required("[server]\nlisten = \"0.0.0.0:80\"\nallow_open_access = true"));
+        assert!(from_toml("[postgres]\nlisten = \"0.0.0.0:5432\"").is_err());
+        assert!(from_toml("[access]\nrequired = true\n[postgres]\nlisten = \"127.0.0.1:5432\"").is_err());
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod pipeline;
 pub mod rebuild;
 pub mod store;
 
+pub mod access;
 pub mod api;
 pub mod postgres;
 pub mod problem;

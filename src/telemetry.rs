@@ -149,7 +149,9 @@ pub fn init_log(is_json: bool) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // A log that cannot be written must not end the program, as complaining about it on standard error would.
+        .log_internal_errors(false);
     // A second call, as tests make, changes nothing.
     let _ = if is_json { log.json().try_init() } else { log.try_init() };
 }

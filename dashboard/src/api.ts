@@ -1,10 +1,14 @@
 // Asks the server. Types come from its own OpenAPI document; everything that goes wrong becomes a Problem with words.
 
+import { signal } from '@preact/signals';
 import createClient from 'openapi-fetch';
 import type { components, paths } from './api/schema';
 import { strings } from './strings';
 
 export type Schemas = components['schemas'];
+
+/// Whether the server wants to know who asks, and does not.
+export const isStranger = signal(false);
 
 /// What the server, or the way to it, found wrong; `message` can be shown.
 export class Problem extends Error {
@@ -33,6 +37,8 @@ export async function told<T>(asking: Promise<{ data?: T; error?: unknown; respo
   }
   const { data, error, response } = answer;
   if (response.ok) return data as Exclude<T, string>;
+  // A name or a password that is wrong is told where it was typed.
+  if (response.status === 401 && !response.url.endsWith('/v1/login')) isStranger.value = true;
   const problem = error as Partial<Schemas['Problem']> | undefined;
   throw new Problem(problem?.detail ?? strings.errors.status(response.status), response.status, problem?.errors ?? []);
 }

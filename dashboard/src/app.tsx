@@ -3,10 +3,12 @@
 import { type ComponentType } from 'preact';
 import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
 import { follow, heardAt, status } from './live';
-import { base } from './api';
+import { base, isStranger } from './api';
+import { loadSession, logOut, session } from './session';
 import { chooseMap, chooseSite, isKiosk, loadPlaces, map, problem, site, siteMaps, sites, theme, type Theme } from './state';
 import { strings } from './strings';
 import { asProblem, Fault } from './ui/ask';
+import { Login } from './ui/login';
 import { linkTo, place, setParams } from './url';
 import { Live } from './views/live';
 
@@ -24,13 +26,19 @@ const views: Record<string, () => Promise<View>> = {
 
 export function App() {
   useEffect(() => {
+    // What is wrong with the server is told of where places are loaded.
+    void loadSession().catch(() => undefined);
+  }, []);
+  useEffect(() => {
+    if (isStranger.value) return;
     void loadPlaces();
     return follow(() => site.value?.site_id);
-  }, []);
+  }, [isStranger.value]);
   // An empty server says what to do first.
   useEffect(() => {
     if (sites.value?.length === 0 && place.value.view === 'live') location.replace(linkTo('setup'));
   }, [sites.value]);
+  if (isStranger.value) return <Login />;
   return (
     <>
       <a class="skip" href="#content" onClick={(event) => (event.preventDefault(), document.getElementById('content')?.focus())}>
@@ -113,6 +121,11 @@ function Header() {
             ))}
           </select>
         </label>
+      )}
+      {session.value?.name?.startsWith('user ') && !isKiosk.value && (
+        <button type="button" title={session.value.name.slice('user '.length)} onClick={() => void logOut()}>
+          {strings.login.out}
+        </button>
       )}
     </header>
   );

@@ -40,6 +40,15 @@ export const strings = {
   remove: 'Delete',
   edit: 'Edit',
   add: 'Add',
+  login: {
+    title: 'Log in',
+    explained: 'This server wants to know who you are.',
+    name: 'Name',
+    password: 'Password',
+    submit: 'Log in',
+    out: 'Log out',
+    nobody: 'This server wants to know who you are, and nobody can log in yet. On the server, make a user: footfall user set --scope admin NAME',
+  },
   errors: {
     title: 'That did not work',
     unreachable: 'The server cannot be reached. Is it running?',

@@ -18,7 +18,7 @@ const CHROMIUM_ARGS = [
 ];
 
 /// What software rendering says about itself, and browsers of answers that refuse: no faults of the page.
-const NOISE = [/GPU stall due to ReadPixels/, /willReadFrequently/, /status of 422/, /WebGL.*software/i];
+const NOISE = [/GPU stall due to ReadPixels/, /willReadFrequently/, /status of 422/, /status of 401/, /WebGL.*software/i];
 
 async function freePort() {
   const server = createServer();

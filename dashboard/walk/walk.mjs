@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apiOf, assertAccessible, launch, newPage, startDemo } from './harness.mjs';
 
-const VIEWS = ['live', 'history', 'zones', 'alerts', 'sql', 'setup'];
+const VIEWS = ['live', 'history', 'zones', 'alerts', 'sql', 'setup', 'login'];
 const pictures = join(dirname(fileURLToPath(import.meta.url)), '..', 'pictures');
 
 /// A walk that is stuck fails, whatever it waits for.

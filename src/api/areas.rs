@@ -11,14 +11,12 @@ use serde_json::Value;
 use super::body::JsonBody;
 use super::dto::{Area, Areas, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{
-    AreaAtParams, KindParams, Path, PlaceParams, Query, area_kind, at_ms, check_id, in_path, settled, units,
-};
+use super::params::{AreaAtParams, KindParams, Path, PlaceParams, Query, area_kind, at_ms, check_id, settled, units};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible, rebuilds};
 use crate::config;
 use crate::floorplan::{self, Coordinates, UnitsName};
-use crate::model::ids::{AreaId, AreaKind, Id, SiteId};
+use crate::model::ids::{AreaId, AreaKind, Id, SiteId, in_path};
 use crate::model::time::rfc3339;
 use crate::model::visit::Source;
 use crate::pipeline::{AreaSettings, Change};

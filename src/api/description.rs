@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{caching, examples, table};
+use crate::access::{Demand, SESSION_COOKIE, demand};
 
 /// Completes the document that was made from the handlers.
 pub fn complete(document: &mut Value) {
@@ -20,10 +21,15 @@ pub fn complete(document: &mut Value) {
             if method == "get" && caching::is_tagged(path) {
                 tagged(operation);
             }
+            access(path, method, operation);
             errors(path, operation);
             responses(path, method, operation);
         }
     }
+    document["components"]["securitySchemes"] = json!({
+        "token": {"type": "http", "scheme": "bearer", "description": "An API token; `footfall token create` makes one"},
+        "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "Who logged in with `/v1/login`"},
+    });
     let schemas = members(&mut document["components"]["schemas"]);
     schemas.values_mut().for_each(|schema| merge_parts(schema, &parts));
     for schema in schemas.values_mut() {
@@ -78,10 +84,11 @@ const REQUIRED: [(&str, &str); 3] =
 fn parameter_schema(path: &str, name: &str) -> Option<(Value, Value)> {
     let of = |choices: &[&str]| json!({"type": "string", "enum": choices});
     let text = json!({"type": "string"});
-    let numbered = ["rebuilds", "alert-rules", "alerts", "silences", "callbacks"];
+    let numbered = ["tokens", "rebuilds", "alert-rules", "alerts", "silences", "callbacks"];
     let resource = path.split('/').nth(2).unwrap_or_default();
     Some(match name {
         "id" if numbered.contains(&resource) => (json!({"type": "integer", "minimum": 0}), json!(1)),
+        "name" => (id(), json!("ann")),
         "delivery" => (json!({"type": "integer", "minimum": 0}), json!(1)),
         "id" => {
             let example = match resource {
@@ -228,6 +235,25 @@ fn tagged(operation: &mut Value) {
     responses["304"] = json!({});
 }
 
+/// Who may ask. Where there is neither token nor user, nobody has to say who they are.
+fn access(path: &str, method: &str, operation: &mut Value) {
+    let method = method.to_uppercase().parse().expect("the document's methods are methods");
+    let needed = match demand(&method, path) {
+        _ if path.starts_with("/v1/webhooks/") => return,
+        Demand::Nothing => return,
+        Demand::Read | Demand::Metrics => "read",
+        Demand::Sql => "sql",
+        Demand::Admin => "admin",
+    };
+    let told = operation["description"].as_str().map(|told| format!("{told}\n\n")).unwrap_or_default();
+    operation["description"] = json!(format!("{told}Needs the scope `{needed}`."));
+    operation["security"] = json!([{"token": []}, {"session": []}, {}]);
+    let problem = json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
+    for status in ["401", "403", "429"] {
+        members(&mut operation["responses"]).entry(status).or_insert(problem.clone());
+    }
+}
+
 /// Errors that come from around the handlers.
 fn errors(path: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
@@ -281,12 +307,14 @@ fn meaning(status: &str) -> &'static str {
         "204" => "Done",
         "304" => "What `If-None-Match` names is what there is still",
         "400" => "The request cannot be understood; `detail` names the parameter or member",
-        "401" => "The signature is missing or wrong",
+        "401" => "Nobody is known by this: the token, the session or the signature is missing or wrong",
+        "403" => "Whoever asks may not do this",
         "404" => "There is no such thing",
         "409" => "What is there stands against it",
         "413" => "The body is too long",
         "415" => "The body is encoded in a way that is not taken",
         "422" => "Understood, but it makes no sense; `errors` lists each fault where there may be several",
+        "429" => "Too many attempts failed from this address: wait as long as `Retry-After` says",
         "500" => "Something went wrong inside; the log says what",
         "503" => "The server is stopping, or not ready yet: try again",
         "504" => "It took too long and was given up",
@@ -297,12 +325,14 @@ fn meaning(status: &str) -> &'static str {
 fn detail(status: u16) -> &'static str {
     match status {
         400 => "`from` must be before `to`",
-        401 => "the header X-Mist-Signature-v2 is missing",
+        401 => "the token is not known, was revoked, or has expired",
+        403 => "token Grafana lacks the scope `admin`",
         404 => "there is no area \"0d1f5a52-0001-4c00-8000-000000000001\"",
         409 => "rebuild 3 is done already",
         413 => "the body is longer than 33554432 bytes, or broke off",
         415 => "content encoding \"br\" is not taken: send plain JSON or gzip",
         422 => "`clear_clients` must not be above `limit_clients`",
+        429 => "too many attempts failed from this address",
         500 => "the question could not be answered",
         503 => "the server is stopping",
         504 => "the statement took longer than 30 s: ask for less, or give it up to 60 s with `timeout_s`",

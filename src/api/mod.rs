@@ -1,5 +1,6 @@
 //! The query API. Handlers parse, ask the store, and answer; what they change goes through the pipeline.
 
+pub mod access;
 pub mod alert_dto;
 pub mod alert_rules;
 pub mod alerts;
@@ -40,11 +41,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::{Semaphore, watch};
 
+use crate::access::{Access, Guard, guard};
 use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::pipeline::{Defaults, Handle};
@@ -61,6 +63,7 @@ type Fallible<T> = Result<T, ApiError>;
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
+    pub access: Access,
     pub store: Store,
     pub pipeline: Handle,
     pub rebuilds: Rebuilds,
@@ -84,6 +87,7 @@ pub struct Api {
 impl Api {
     /// Every route, in this one place.
     pub fn router(self) -> Router {
+        let gate = Guard { access: self.access.clone(), pipeline: self.pipeline.clone(), clock: self.clock.clone() };
         Router::new()
             .route("/v1/occupancy", get(occupancy::now))
             .route("/v1/occupancy/series", get(occupancy::series))
@@ -133,6 +137,14 @@ impl Api {
             .route("/v1/sql/schema", get(sql::schema))
             .route("/v1/snapshot", get(files::snapshot))
             .route("/v1/export/{table}", get(files::export))
+            .route("/v1/session", get(access::session))
+            .route("/v1/login", post(access::login))
+            .route("/v1/logout", post(access::logout))
+            .route("/v1/tokens", get(access::tokens).post(access::post_token))
+            .route("/v1/tokens/{id}", delete(access::delete_token))
+            .route("/v1/users", get(access::users))
+            .route("/v1/users/{name}", put(access::put_user).delete(access::delete_user))
+            .route("/v1/acts", get(access::acts))
             .route("/v1/sources", get(health::sources))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))
@@ -141,6 +153,7 @@ impl Api {
             .route("/docs", get(openapi::docs))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
+            .layer(from_fn_with_state(gate, guard))
             .layer(from_fn(caching::keep))
             .with_state(self)
     }

@@ -10,8 +10,8 @@ use utoipa::OpenApi;
 
 use super::dto::DwellGroup;
 use super::{
-    alert_rules, alerts, areas, callbacks, description, dwell, files, health, imports, maps, movement, occupancy,
-    patterns, rebuilds, sites, sql, stream, unmapped, visits, what_if,
+    access, alert_rules, alerts, areas, callbacks, description, dwell, files, health, imports, maps, movement,
+    occupancy, patterns, rebuilds, sites, sql, stream, unmapped, visits, what_if,
 };
 use crate::receiver;
 
@@ -40,6 +40,8 @@ use crate::receiver;
         callbacks::list, callbacks::post, callbacks::get, callbacks::put, callbacks::delete, callbacks::test,
         callbacks::redeliver_dead, callbacks::deliveries, callbacks::delivery, callbacks::redeliver,
         stream::stream, sql::ask, sql::schema, files::snapshot, files::export,
+        access::session, access::login, access::logout, access::tokens, access::post_token, access::delete_token,
+        access::users, access::put_user, access::delete_user, access::acts,
         health::sources, health::live, health::ready, health::metrics, docs,
     ),
     components(schemas(DwellGroup)),
@@ -51,6 +53,7 @@ use crate::receiver;
         (name = "sql", description = "Questions of your own"),
         (name = "alerts", description = "Rules, what fired, and silences"),
         (name = "callbacks", description = "Endpoints that are told of alerts"),
+        (name = "access", description = "Who may ask, and what was done by whom"),
         (name = "server", description = "Health and set-up")
     )
 )]

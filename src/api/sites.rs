@@ -1,9 +1,9 @@
 //! `/v1/sites`: the sites events came from, and their settings.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 
 use super::body::JsonBody;
 use super::dto::{self, SiteSettings, Sites};
@@ -11,6 +11,7 @@ use super::error::ApiError;
 use super::params::{FormParams, Path, Query, check_id, settled, time_zone};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
+use crate::access::Caller;
 use crate::config;
 use crate::model::ids::SiteId;
 use crate::model::settings::{DwellBand, default_dwell_bands};
@@ -35,9 +36,14 @@ const SITES: Columns = &[
 
 /// Every site that an event or an upload named.
 #[utoipa::path(get, path = "/v1/sites", tag = "places", params(FormParams), responses((status = 200, body = Sites)))]
-pub async fn list(State(api): State<Api>, Wanted(form): Wanted, Query(_form): Query<FormParams>) -> Fallible<Response> {
+pub async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
     let (mut rows, ended) = api.read(|conn| Ok((queries::sites(conn, None)?, ended_sites(conn)?))).await?;
-    rows.retain(|row| !ended.contains(&row.key));
+    rows.retain(|row| !ended.contains(&row.key) && caller.may_see(&row.id));
     let answer = Sites { sites: rows.into_iter().map(|row| site(&api, row)).collect() };
     table::answer(form, "sites", &answer, SITES, |answer| answer.sites.iter().map(table::row).collect())
 }

@@ -1,5 +1,6 @@
 //! Commands that ask a server: one that runs, or one of their own over a stopped server's file.
 
+pub mod access;
 pub mod export;
 pub mod import;
 pub mod rebuild;
@@ -24,6 +25,7 @@ pub struct Server {
     client: reqwest::Client,
     base: String,
     own: Option<Own>,
+    token: Option<String>,
 }
 
 /// A server of the command's own, on a free port of the loopback interface.
@@ -37,19 +39,25 @@ impl Server {
         // A rebuild of a large file may keep one answer waiting for long, so there is no time limit.
         let client = reqwest::Client::new();
         let Some(store) = &reach.store else {
-            return Ok(Server { client, base: reach.url.trim_end_matches('/').to_owned(), own: None });
+            let base = reach.url.trim_end_matches('/').to_owned();
+            return Ok(Server { client, base, own: None, token: reach.token.clone() });
         };
         let app = open(store, reach.config.as_deref()).await?;
         let base = format!("http://{}", app.address()?);
+        let token = Some(app.access.own_token());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(app.run(async {
             let _ = stopped.await;
         }));
-        Ok(Server { client, base, own: Some(Own { stop, serving }) })
+        Ok(Server { client, base, own: Some(Own { stop, serving }), token })
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base))
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// The answer to a request; one that is an error is told with all its faults.
@@ -90,6 +98,9 @@ async fn open(store: &Path, config: Option<&Path>) -> anyhow::Result<App> {
     config.server.listen = ([127, 0, 0, 1], 0).into();
     // Whoever looks into a file, or into a copy of it, must not call anybody.
     config.callbacks.deliver = false;
+    // The command has a token of its own; nobody else on this machine has to do with it.
+    config.access.required = true;
+    config.postgres.listen = None;
     App::start(&config, Clock::System).await.context("open the file; if a server runs on it, leave --store out")
 }
 

@@ -16,7 +16,7 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [Migration; 9] = migrations![
+const MIGRATIONS: [Migration; 10] = migrations![
     "0001_places_and_clients",
     "0002_events",
     "0003_visits",
@@ -26,6 +26,7 @@ const MIGRATIONS: [Migration; 9] = migrations![
     "0007_alerts",
     "0008_clients_now",
     "0009_ended_sites",
+    "0010_access",
 ];
 
 /// Applies what is missing, all of it in one transaction. A file with migrations this program does not know was

@@ -2,6 +2,7 @@
 //!
 //! Readers take a connection from the pool and see what was committed; the writer's connection is the pipeline's own.
 
+pub mod access;
 pub mod alerts;
 pub mod audit;
 pub mod catalogue;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A part, what of ours it may import, and what of others' it may not.
-const RULES: [(&str, &[&str], &[&str]); 9] = [
+const RULES: [(&str, &[&str], &[&str]); 10] = [
     ("model", &["model"], &["tokio", "axum", "duckdb", "serde"]),
     ("engine", &["model", "engine"], &["tokio", "axum", "duckdb", "serde", "rand", "chrono"]),
     ("floorplan", &["model", "floorplan"], &["tokio", "axum", "duckdb"]),
@@ -14,6 +14,7 @@ const RULES: [(&str, &[&str], &[&str]); 9] = [
     // The vendor's signature is the receiver's to know.
     ("callbacks", &["model", "store", "pipeline", "receiver", "callbacks", "clock", "telemetry"], &["axum", "duckdb"]),
     ("postgres", &["store", "postgres"], &["axum", "duckdb"]),
+    ("access", &["model", "store", "pipeline", "access", "clock", "problem"], &["duckdb"]),
     ("receiver", &["model", "pipeline", "receiver", "clock", "telemetry", "problem"], &["duckdb"]),
 ];
 
@@ -32,6 +33,7 @@ const API: (&str, &[&str], &[&str]) = (
         "telemetry",
         "problem",
         "config",
+        "access",
         "api",
     ],
     &["duckdb"],

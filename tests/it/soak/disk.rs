@@ -132,7 +132,7 @@ async fn a_disk_that_turns_read_only_is_not_acknowledged() {
 async fn through(fault: &str, during: Duration) {
     let Some(shim) = Shim::build() else { return };
     let dir = TempDir::new().unwrap();
-    let mut server = Server::start_with(dir.path(), &shim.environment());
+    let server = Server::start_with(dir.path(), &shim.environment());
     upload_grid(&server.base).await;
     let senders = send_for(Sender::crowd(8, seed()), &server, Duration::from_millis(700)).await;
     let before = compare(&copy(dir.path()).path().join("footfall.duckdb"), &senders).acknowledged;
