@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::access::Access;
 use crate::api::Api;
@@ -22,8 +26,13 @@ use crate::pipeline::{self, Handle};
 use crate::postgres::Postgres;
 use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
+use crate::serve;
 use crate::store::{Store, access as stored};
 use crate::telemetry::Metrics;
+use crate::tls::Tls;
+
+/// Of what is no page: nothing is loaded for it, and it stands in no frame.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Statements of people's own that are asked at a time: the rest wait, and ingest does not.
 const SQL_TURNS: usize = 4;
@@ -32,6 +41,9 @@ const SQL_TURNS: usize = 4;
 pub struct App {
     listener: TcpListener,
     router: Router,
+    tls: Option<Tls>,
+    serve_limits: serve::Limits,
+    metrics: Metrics,
     postgres: Option<Postgres>,
     pub pipeline: Handle,
     pub access: Access,
@@ -62,7 +74,8 @@ impl App {
             Callbacks::start(store.clone(), pipeline.clone(), config.callback_policy(), clock.clone(), metrics.clone())
                 .context("make ready to call back")?;
         let receiver = Receiver::new(
-            config.demands(),
+            config.source_rules(),
+            access.clone(),
             config.receiver.body_bytes_max,
             pipeline.clone(),
             clock.clone(),
@@ -87,7 +100,7 @@ impl App {
             callbacks: callbacks.clone(),
             defaults: config.defaults(),
             clock,
-            metrics,
+            metrics: metrics.clone(),
             stopping: stopping.subscribe(),
             import_turn: Arc::new(Semaphore::new(1)),
             file_turn: Arc::new(Semaphore::new(1)),
@@ -96,12 +109,28 @@ impl App {
         };
         // Answers to senders are too short to compress.
         let asked = api.router().merge(page::router()).layer(CompressionLayer::new());
-        let router = receiver.router().merge(asked);
+        let read_timeout = Duration::from_secs_f64(config.server.read_timeout_s);
+        let router = receiver
+            .router()
+            .merge(asked)
+            .layer(RequestBodyTimeoutLayer::new(read_timeout))
+            .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+            .layer(SetResponseHeaderLayer::overriding(REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
+            .layer(SetResponseHeaderLayer::if_not_present(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)));
+        let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::load(certificate, key, &["h2", "http/1.1"]).context("server.tls_certificate")?)
+            }
+            _ => None,
+        };
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
         Ok(App {
             listener,
             router,
+            tls,
+            serve_limits: config.serve_limits(),
+            metrics,
             postgres,
             pipeline,
             access,
@@ -129,6 +158,9 @@ impl App {
         let App {
             listener,
             router,
+            tls,
+            serve_limits,
+            metrics,
             postgres,
             pipeline,
             access: _,
@@ -142,14 +174,12 @@ impl App {
         } = self;
         drop(pipeline);
         let postgres_task = postgres.map(|postgres| tokio::spawn(postgres.serve(stopping.subscribe())));
-        let stop = async move {
+        let stopped = stopping.subscribe();
+        tokio::spawn(async move {
             stop.await;
             stopping.send_replace(true);
-        };
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(stop)
-            .await
-            .context("serve")?;
+        });
+        serve::serve(listener, router, tls, serve_limits, metrics, stopped).await;
         if let Some(task) = postgres_task {
             task.await?;
         }

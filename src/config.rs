@@ -18,7 +18,9 @@ use crate::engine::DedupeWindow;
 use crate::model::settings::PresenceRules;
 use crate::pipeline::{Defaults, Limits};
 use crate::postgres;
+use crate::receiver::SourceRules;
 use crate::receiver::signature::{Demand, Secret};
+use crate::serve;
 use crate::store::StoreOptions;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -42,6 +44,19 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Let everybody ask and change everything, on whatever address, while there is no token and no user.
     pub allow_open_access: bool,
+    /// Addresses or networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// PEM files of the certificates and of the key; read again when they change. Without them HTTP goes without TLS.
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// HTTP connections at a time; one more is hung up on.
+    pub connections_max: usize,
+    /// Seconds for a TLS handshake and the head of a request; as long may a connection be kept open between two.
+    pub head_timeout_s: f64,
+    /// Seconds in which a piece of a request's body must come.
+    pub read_timeout_s: f64,
+    /// Seconds in which a piece of an answer must be taken.
+    pub write_timeout_s: f64,
     /// One JSON object a log line.
     pub log_json: bool,
 }
@@ -120,6 +135,8 @@ pub struct Postgres {
     pub listen: Option<SocketAddr>,
     /// Passwords by user. Without any, whoever reaches the address may ask.
     pub users: BTreeMap<String, String>,
+    /// Files that hold the password of a user each.
+    pub user_files: BTreeMap<String, PathBuf>,
     /// PEM file of the server's certificate and those that vouch for it; TLS is spoken when it is there.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of the certificate's key.
@@ -144,6 +161,7 @@ impl Default for Postgres {
         Postgres {
             listen: None,
             users: BTreeMap::new(),
+            user_files: BTreeMap::new(),
             tls_certificate: None,
             tls_key: None,
             require_tls: false,
@@ -159,10 +177,17 @@ impl Default for Postgres {
 pub struct Source {
     /// The webhook's secret; a second one is valid beside it while the first is being replaced.
     pub secrets: Vec<String>,
+    /// Files that hold a secret each, such as those of a container's secrets; they count as `secrets` do.
+    pub secret_files: Vec<PathBuf>,
     /// Take deliveries without a signature. Must be said, or a source without a secret is an error.
     pub unsigned: bool,
     /// Take the older `X-Mist-Signature` (SHA-1) where the newer one is absent.
     pub allow_signature_v1: bool,
+    /// Networks such as "10.0.0.0/8" that deliveries must come from; any when empty. Behind a proxy, see
+    /// server.trusted_proxies.
+    pub allowed_networks: Vec<String>,
+    /// Refuse events older than so many hours, as a delivery that somebody has kept and sends again would bring.
+    pub refuse_older_h: Option<f64>,
 }
 
 impl std::fmt::Debug for Source {
@@ -173,7 +198,18 @@ impl std::fmt::Debug for Source {
 
 impl Default for Server {
     fn default() -> Server {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), allow_open_access: false, log_json: false }
+        Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allow_open_access: false,
+            trusted_proxies: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            connections_max: 20_000,
+            head_timeout_s: 30.0,
+            read_timeout_s: 30.0,
+            write_timeout_s: 30.0,
+            log_json: false,
+        }
     }
 }
 
@@ -228,6 +264,13 @@ pub enum ConfigError {
     Wrong { key: String, problem: String },
 }
 
+/// The secret that a file holds; a line break at its end is none of it.
+fn secret_of(key: &str, path: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Wrong { key: key.to_owned(), problem: format!("{}: {error}", path.display()) })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 impl Config {
     /// Reads `file`, if one is named, and the environment over it. A named file that is not there is an error.
     pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
@@ -241,14 +284,45 @@ impl Config {
         }
         // FOOTFALL_LOG and FOOTFALL_CONFIG are read elsewhere and have no section.
         let environment = Env::prefixed("FOOTFALL_").filter(|key| key.as_str().contains("__")).split("__");
-        let config: Config = figment.merge(environment).extract().map_err(Box::new)?;
+        let mut config: Config = figment.merge(environment).extract().map_err(Box::new)?;
+        config.read_secret_files()?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Takes in the secrets that stand in files of their own.
+    fn read_secret_files(&mut self) -> Result<(), ConfigError> {
+        for (name, source) in &mut self.sources {
+            for path in &source.secret_files {
+                source.secrets.push(secret_of(&format!("sources.{name}.secret_files"), path)?);
+            }
+        }
+        for (user, path) in &self.postgres.user_files {
+            self.postgres.users.insert(user.clone(), secret_of("postgres.user_files", path)?);
+        }
+        Ok(())
     }
 
     /// What types alone cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key: &str, problem: &str| Err(ConfigError::Wrong { key: key.into(), problem: problem.into() });
+        let server = &self.server;
+        if server.tls_certificate.is_some() != server.tls_key.is_some() {
+            return wrong("server", "tls_certificate and tls_key belong together: give both, or none");
+        }
+        if let Some(proxy) = server.trusted_proxies.iter().find(|proxy| callbacks::read_network(proxy).is_none()) {
+            return wrong("server.trusted_proxies", &format!("{proxy:?} is no address or network like 10.0.0.0/8"));
+        }
+        if !(1..=1_000_000).contains(&server.connections_max) {
+            return wrong("server.connections_max", "must lie between 1 and 1000000");
+        }
+        let timeouts = [server.head_timeout_s, server.read_timeout_s, server.write_timeout_s];
+        if timeouts.iter().any(|seconds| !(0.1..=3600.0).contains(seconds)) {
+            return wrong(
+                "server",
+                "head_timeout_s, read_timeout_s and write_timeout_s must lie between 0.1 and 3600 seconds",
+            );
+        }
         let receiver = &self.receiver;
         if receiver.body_bytes_max == 0 || receiver.queue_deliveries == 0 || receiver.commit_events == 0 {
             return wrong("receiver", "body_bytes_max, queue_deliveries and commit_events must be at least 1");
@@ -297,6 +371,13 @@ impl Config {
             if source.secrets.iter().any(String::is_empty) {
                 return wrong(&key, "a secret must not be empty");
             }
+            if let Some(network) = source.allowed_networks.iter().find(|text| callbacks::read_network(text).is_none()) {
+                let key = format!("{key}.allowed_networks");
+                return wrong(&key, &format!("{network:?} is no address or network like 10.0.0.0/8"));
+            }
+            if source.refuse_older_h.is_some_and(|hours| !(hours > 0.0 && hours <= 1e6)) {
+                return wrong(&format!("{key}.refuse_older_h"), "must lie between 0 and 1000000 hours");
+            }
         }
         Ok(())
     }
@@ -337,8 +418,23 @@ impl Config {
         access::Policy {
             is_required: self.access.required || is_reachable && !self.server.allow_open_access,
             are_metrics_open: self.access.metrics_open,
-            is_secure: false,
+            is_secure: self.server.tls_key.is_some(),
             is_any_host_taken: self.server.allow_open_access,
+        }
+    }
+
+    /// What HTTP connections may take.
+    pub fn serve_limits(&self) -> serve::Limits {
+        serve::Limits {
+            connections_max: self.server.connections_max,
+            head_timeout: Duration::from_secs_f64(self.server.head_timeout_s),
+            write_timeout: Duration::from_secs_f64(self.server.write_timeout_s),
+            trusted_proxies: self
+                .server
+                .trusted_proxies
+                .iter()
+                .filter_map(|text| callbacks::read_network(text))
+                .collect(),
         }
     }
 
@@ -397,8 +493,8 @@ impl Config {
         }
     }
 
-    /// What each source demands of its deliveries.
-    pub fn demands(&self) -> BTreeMap<String, Demand> {
+    /// What deliveries of each source must be.
+    pub fn source_rules(&self) -> BTreeMap<String, SourceRules> {
         let demand = |source: &Source| match source.unsigned {
             true => Demand::Unsigned,
             false => Demand::Signed {
@@ -406,7 +502,12 @@ impl Config {
                 is_v1_allowed: source.allow_signature_v1,
             },
         };
-        self.sources.iter().map(|(name, source)| (name.clone(), demand(source))).collect()
+        let rules = |source: &Source| SourceRules {
+            demand: demand(source),
+            networks: source.allowed_networks.iter().filter_map(|text| callbacks::read_network(text)).collect(),
+            age_ms_max: source.refuse_older_h.map(|hours| (hours * 3.6e6) as i64),
+        };
+        self.sources.iter().map(|(name, source)| (name.clone(), rules(source))).collect()
     }
 }
 
@@ -462,6 +563,20 @@ mod tests {
         assert!(!is_required("[server]\nlisten = \"0.0.0.0:80\"\nallow_open_access = true"));
         assert!(from_toml("[postgres]\nlisten = \"0.0.0.0:5432\"").is_err());
         assert!(from_toml("[access]\nrequired = true\n[postgres]\nlisten = \"127.0.0.1:5432\"").is_err());
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (secret, file) = (dir.path().join("secret"), dir.path().join("footfall.toml"));
+        std::fs::write(&secret, "hunter2\n").unwrap();
+        let text = format!("[sources.default]\nsecret_files = [{secret:?}]\n[postgres.user_files]\nann = {secret:?}");
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load(Some(&file)).unwrap();
+        assert_eq!(config.sources["default"].secrets, ["hunter2"]);
+        assert_eq!(config.postgres.users["ann"], "hunter2");
+        std::fs::remove_file(&secret).unwrap();
+        assert!(Config::load(Some(&file)).unwrap_err().to_string().contains("secret_files"));
     }
 
     #[test]

@@ -41,4 +41,6 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod replay;
+pub mod serve;
 pub mod telemetry;
+pub mod tls;

@@ -19,6 +19,10 @@ pub struct Metrics {
     pub late_events: IntCounter,
     /// Reported exits of clients that were not in the area.
     pub unmatched_exits: IntCounter,
+    /// HTTP connections that are open.
+    pub connections: IntGauge,
+    /// Those hung up on because there were as many as there may be.
+    pub connections_refused: IntCounter,
     pub queue_deliveries: IntGauge,
     pub queue_bytes: IntGauge,
     pub commit_seconds: Histogram,
@@ -92,6 +96,11 @@ impl Metrics {
             unmatched_exits: counter(
                 "footfall_unmatched_exits_total",
                 "Reported exits of clients that were not in the area",
+            ),
+            connections: gauge("footfall_connections", "HTTP connections that are open"),
+            connections_refused: counter(
+                "footfall_connections_refused_total",
+                "Connections hung up on because there were server.connections_max already",
             ),
             queue_deliveries: gauge("footfall_queue_deliveries", "Deliveries waiting for their commit"),
             queue_bytes: gauge("footfall_queue_bytes", "Body bytes waiting for their commit"),

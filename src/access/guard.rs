@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::route::{Demand, SITE_PATHS, demand};
+use super::route::{Need, SITE_PATHS, need};
 use super::{Access, Caller, Scopes, Unknown, settled};
 use crate::clock::Clock;
 use crate::model::ids::in_path;
@@ -37,14 +37,14 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
     let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
         return next.run(request).await;
     };
-    let demanded = match demand(request.method(), &path) {
-        Demand::Metrics if guard.access.policy().are_metrics_open => Demand::Nothing,
-        Demand::Metrics => Demand::Read,
+    let needed = match need(request.method(), &path) {
+        Need::Metrics if guard.access.policy().are_metrics_open => Need::Nothing,
+        Need::Metrics => Need::Read,
         other => other,
     };
     let caller = match known(&guard.access, &request) {
         Ok(caller) => caller,
-        Err(Refusal::Unknown(_)) if demanded == Demand::Nothing => {
+        Err(Refusal::Unknown(_)) if needed == Need::Nothing => {
             return match own_page(&request) {
                 Ok(()) => next.run(request).await,
                 Err(refusal) => refusal.into_response(),
@@ -52,10 +52,10 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
         }
         Err(refusal) => return refusal.into_response(),
     };
-    if let Err(refusal) = admit(&caller, demanded, &path, &mut request) {
+    if let Err(refusal) = admit(&caller, needed, &path, &mut request) {
         return refusal.into_response();
     }
-    let act = (demanded == Demand::Admin && is_worth_noting(request.method(), &path)).then(|| Act {
+    let act = (needed == Need::Admin && is_worth_noting(request.method(), &path)).then(|| Act {
         key: 0,
         done_ms: guard.clock.now().0,
         caller: caller.name.clone(),
@@ -120,7 +120,7 @@ impl IntoResponse for Unknown {
     }
 }
 
-/// Who asks. What a browser sends by itself, or may send because nothing is demanded, must come from our own page.
+/// Who asks. What a browser sends by itself, or may send because nothing is needed, must come from our own page.
 fn known(access: &Access, request: &Request) -> Result<Caller, Refusal> {
     let headers = request.headers();
     let peer = peer(request);
@@ -200,12 +200,12 @@ fn own_host(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Whether the caller may; a caller that is limited to one site asks of that one.
-fn admit(caller: &Caller, demanded: Demand, path: &str, request: &mut Request) -> Result<(), Refusal> {
-    let (is_met, needed) = match demanded {
-        Demand::Nothing => return Ok(()),
-        Demand::Read | Demand::Metrics => (caller.scopes.read || caller.scopes.admin, "read"),
-        Demand::Sql => (caller.scopes.sql || caller.scopes.admin, "sql"),
-        Demand::Admin => (caller.scopes.admin, "admin"),
+fn admit(caller: &Caller, needed: Need, path: &str, request: &mut Request) -> Result<(), Refusal> {
+    let (is_met, needed) = match needed {
+        Need::Nothing => return Ok(()),
+        Need::Read | Need::Metrics => (caller.scopes.read || caller.scopes.admin, "read"),
+        Need::Sql => (caller.scopes.sql || caller.scopes.admin, "sql"),
+        Need::Admin => (caller.scopes.admin, "admin"),
     };
     if !is_met {
         return Err(Refusal::Forbidden(format!("{} lacks the scope `{needed}`", caller.name)));

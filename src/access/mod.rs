@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 pub use failures::Failures;
 pub use guard::{Guard, SESSION_COOKIE, cookie, guard};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
-pub use route::{Demand, SITE_PATHS, demand};
+pub use route::{Need, SITE_PATHS, need};
 
 use crate::clock::Clock;
 use crate::model::ids::Id;

@@ -4,7 +4,7 @@ use axum::http::Method;
 
 /// What a route demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand {
+pub enum Need {
     /// Nothing: what a stranger needs to become known, and what tells nothing of anybody.
     Nothing,
     /// `read`.
@@ -36,19 +36,19 @@ pub const SITE_PATHS: [&str; 14] = [
 ];
 
 /// What `path`, a route's pattern such as `/v1/maps/{id}`, demands.
-pub fn demand(method: &Method, path: &str) -> Demand {
+pub fn need(method: &Method, path: &str) -> Need {
     let is_read = [Method::GET, Method::HEAD].contains(method);
     match path {
-        "/health/live" | "/health/ready" | "/openapi.json" | "/docs" => Demand::Nothing,
-        "/v1/session" | "/v1/login" | "/v1/logout" => Demand::Nothing,
-        "/metrics" => Demand::Metrics,
-        "/v1/sql" | "/v1/sql/schema" | "/v1/export/{table}" => Demand::Sql,
+        "/health/live" | "/health/ready" | "/openapi.json" | "/docs" => Need::Nothing,
+        "/v1/session" | "/v1/login" | "/v1/logout" => Need::Nothing,
+        "/metrics" => Need::Metrics,
+        "/v1/sql" | "/v1/sql/schema" | "/v1/export/{table}" => Need::Sql,
         // They only reckon.
-        "/v1/alert-rules/preview" | "/v1/what-if/zones" => Demand::Read,
-        "/v1/snapshot" | "/v1/tokens" | "/v1/users" | "/v1/acts" => Demand::Admin,
+        "/v1/alert-rules/preview" | "/v1/what-if/zones" => Need::Read,
+        "/v1/snapshot" | "/v1/tokens" | "/v1/users" | "/v1/acts" => Need::Admin,
         // Addresses of chat services are secrets themselves.
-        path if path.starts_with("/v1/callbacks") => Demand::Admin,
-        path if is_read && path.starts_with("/v1/") => Demand::Read,
-        _ => Demand::Admin,
+        path if path.starts_with("/v1/callbacks") => Need::Admin,
+        path if is_read && path.starts_with("/v1/") => Need::Read,
+        _ => Need::Admin,
     }
 }

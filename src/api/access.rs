@@ -224,7 +224,8 @@ pub async fn post_token(State(api): State<Api>, JsonBody(new): JsonBody<NewToken
         revoked_ms: None,
     };
     let row = change(&api, move |conn| stored::add_token(conn, row)).await?;
-    Ok((StatusCode::CREATED, Json(told(row, Some(token)))).into_response())
+    let location = format!("/v1/tokens/{}", row.key);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(told(row, Some(token)))).into_response())
 }
 
 /// Ends a token at once.

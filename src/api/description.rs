@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{caching, examples, table};
-use crate::access::{Demand, SESSION_COOKIE, demand};
+use crate::access::{Need, SESSION_COOKIE, need};
 
 /// Completes the document that was made from the handlers.
 pub fn complete(document: &mut Value) {
@@ -238,12 +238,12 @@ fn tagged(operation: &mut Value) {
 /// Who may ask. Where there is neither token nor user, nobody has to say who they are.
 fn access(path: &str, method: &str, operation: &mut Value) {
     let method = method.to_uppercase().parse().expect("the document's methods are methods");
-    let needed = match demand(&method, path) {
+    let needed = match need(&method, path) {
         _ if path.starts_with("/v1/webhooks/") => return,
-        Demand::Nothing => return,
-        Demand::Read | Demand::Metrics => "read",
-        Demand::Sql => "sql",
-        Demand::Admin => "admin",
+        Need::Nothing => return,
+        Need::Read | Need::Metrics => "read",
+        Need::Sql => "sql",
+        Need::Admin => "admin",
     };
     let told = operation["description"].as_str().map(|told| format!("{told}\n\n")).unwrap_or_default();
     operation["description"] = json!(format!("{told}Needs the scope `{needed}`."));

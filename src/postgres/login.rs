@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,13 +11,6 @@ use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth, ScramSecret, g
 use pgwire::api::auth::{AuthSource, DefaultServerParameterProvider, LoginInfo, Password};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::startup::PasswordMessageFamily;
-use pgwire::tokio::TlsAcceptor;
-use pgwire::tokio::tokio_rustls::rustls::ServerConfig;
-use pgwire::tokio::tokio_rustls::rustls::crypto::aws_lc_rs;
-use pgwire::tokio::tokio_rustls::rustls::pki_types::pem::PemObject;
-use pgwire::tokio::tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
-use super::PostgresError;
 
 /// The version of PostgreSQL whose catalogue and functions clients may expect.
 pub const SERVER_VERSION: &str = "16.6";
@@ -155,22 +147,4 @@ impl AuthMechanism for Nobody {
     async fn next(&mut self, _: &(dyn ClientInfo + Send + Sync), _: PasswordMessageFamily) -> PgWireResult<AuthState> {
         Err(PgWireError::NoAuthenticationInProgress)
     }
-}
-
-/// TLS with the certificates and the key of two PEM files.
-pub fn tls(certificates: &Path, key: &Path) -> Result<TlsAcceptor, PostgresError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| PostgresError::Certificate { path, source }
-    };
-    let chain = CertificateDer::pem_file_iter(certificates)
-        .and_then(|found| found.collect::<Result<Vec<_>, _>>())
-        .map_err(unreadable(certificates))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"postgresql".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

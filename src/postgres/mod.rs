@@ -32,6 +32,7 @@ use tokio::time::timeout;
 use tokio_util::codec::{Framed, FramedParts};
 
 use crate::store::{Store, StoreError};
+use crate::tls::{Tls, TlsError};
 use session::{Prepared, Session};
 
 /// How PostgreSQL clients are served.
@@ -56,14 +57,8 @@ pub struct Options {
 pub enum PostgresError {
     #[error("listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
-    #[error("read the certificate or key in {path}")]
-    Certificate {
-        path: PathBuf,
-        #[source]
-        source: pgwire::tokio::tokio_rustls::rustls::pki_types::pem::Error,
-    },
-    #[error("the certificate and the key cannot be used")]
-    Tls(#[from] pgwire::tokio::tokio_rustls::rustls::Error),
+    #[error("speak TLS")]
+    Tls(#[from] TlsError),
     #[error("describe the views")]
     Store(#[from] StoreError),
 }
@@ -81,7 +76,7 @@ const GONE_EVERY: Duration = Duration::from_millis(100);
 /// A server for PostgreSQL clients, which listens.
 pub struct Postgres {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     session: Arc<Session>,
     connections: Arc<Semaphore>,
 }
@@ -89,7 +84,11 @@ pub struct Postgres {
 impl Postgres {
     /// Describes the views and binds the address. `turns` are the statements that are asked at a time.
     pub async fn bind(options: &Options, store: Store, turns: Arc<Semaphore>) -> Result<Postgres, PostgresError> {
-        let tls = options.tls.as_ref().map(|(certificates, key)| login::tls(certificates, key)).transpose()?;
+        let tls = options
+            .tls
+            .as_ref()
+            .map(|(certificates, key)| Tls::load(certificates, key, &["postgresql"]))
+            .transpose()?;
         let listener =
             TcpListener::bind(options.listen).await.map_err(|error| PostgresError::Listen(options.listen, error))?;
         let session = Arc::new(Session::new(options, store, turns)?);
@@ -120,7 +119,7 @@ impl Postgres {
             };
             // One too many is hung up on: it can say nothing before it has a place.
             let Ok(place) = self.connections.clone().try_acquire_owned() else { continue };
-            let (tls, session) = (self.tls.clone(), self.session.clone());
+            let (tls, session) = (self.tls.as_ref().map(Tls::acceptor), self.session.clone());
             conversations.spawn(async move {
                 let _place = place;
                 if let Err(error) = converse(stream, tls, session).await {

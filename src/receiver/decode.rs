@@ -35,13 +35,20 @@ pub enum BodyError {
 pub(super) type Reason = String;
 
 /// Reads one delivery. The body was bounded in size by the caller and is parsed once.
-pub fn decode(source: &Arc<str>, body: &[u8], received_at: ReceivedAt) -> Result<Delivery, BodyError> {
+///
+/// Events older than `age_ms_max` are set aside, too.
+pub fn decode(
+    source: &Arc<str>,
+    body: &[u8],
+    received_at: ReceivedAt,
+    age_ms_max: Option<i64>,
+) -> Result<Delivery, BodyError> {
     let text = std::str::from_utf8(body)?;
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(BodyError::NotADelivery)?;
     let topic = fields::topic_name(envelope.topic.get().ok_or(BodyError::NoTopic)?);
     let events = split_events(text, envelope.events)?;
     let mut quarantined = Vec::new();
-    let decoder = Decoder { stamper: Stamper { received_at }, topic: &topic };
+    let decoder = Decoder { stamper: Stamper { received_at, age_ms_max }, topic: &topic };
     let events = decoder.events(&events, &mut quarantined);
     Ok(Delivery { source: source.clone(), topic, received_at, body_bytes: body.len(), events, quarantined })
 }

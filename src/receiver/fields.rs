@@ -28,6 +28,8 @@ pub fn topic_name(text: &str) -> String {
 #[derive(Clone, Copy, Debug)]
 pub struct Stamper {
     pub received_at: ReceivedAt,
+    /// How old an event may be, milliseconds; none: as old as it likes.
+    pub age_ms_max: Option<i64>,
 }
 
 impl Stamper {
@@ -49,6 +51,11 @@ impl Stamper {
         if at_ms.saturating_sub(self.received_at.0) > AHEAD_MS_MAX {
             let ahead_s = at_ms.saturating_sub(self.received_at.0) / 1000;
             return Err(format!("`timestamp` {number} is {ahead_s} s ahead of its receipt; up to 300 s is taken"));
+        }
+        let age_ms = self.received_at.0 - at_ms;
+        if self.age_ms_max.is_some_and(|max| age_ms > max) {
+            let age_h = age_ms as f64 / 3.6e6;
+            return Err(format!("`timestamp` {number} is {age_h:.1} h old; this source refuses that (refuse_older_h)"));
         }
         Ok(Stamp { at: EventTime(at_ms), is_received_time: false })
     }

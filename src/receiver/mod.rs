@@ -10,16 +10,19 @@ pub mod signature;
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use ipnet::IpNet;
 
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::model::topic;
 use crate::pipeline::{Handle, Receipt, Refused};
@@ -37,13 +40,31 @@ const INLINE_BYTES_MAX: usize = 256 << 10;
 /// Seconds after which a refused sender should try again.
 const RETRY_AFTER_S: &str = "1";
 
+/// What a source's deliveries must be.
+pub struct SourceRules {
+    pub demand: Demand,
+    /// Networks that it may come from; empty: any.
+    pub networks: Vec<IpNet>,
+    /// How old an event may be, milliseconds; none: as old as it likes.
+    pub age_ms_max: Option<i64>,
+}
+
+impl SourceRules {
+    fn lets_in(&self, peer: Option<IpAddr>) -> bool {
+        let is_listed = |peer: IpAddr| self.networks.iter().any(|network| network.contains(&peer.to_canonical()));
+        self.networks.is_empty() || peer.is_some_and(is_listed)
+    }
+}
+
 #[derive(Clone)]
 pub struct Receiver {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    sources: BTreeMap<String, (Arc<str>, Demand)>,
+    sources: BTreeMap<String, (Arc<str>, SourceRules)>,
+    /// Counts signatures that were wrong.
+    access: Access,
     body_bytes_max: usize,
     pipeline: Handle,
     clock: Clock,
@@ -52,14 +73,15 @@ struct Inner {
 
 impl Receiver {
     pub fn new(
-        demands: BTreeMap<String, Demand>,
+        sources: BTreeMap<String, SourceRules>,
+        access: Access,
         body_bytes_max: usize,
         pipeline: Handle,
         clock: Clock,
         metrics: Metrics,
     ) -> Receiver {
-        let sources = demands.into_iter().map(|(name, demand)| (name.clone(), (name.into(), demand))).collect();
-        Receiver { inner: Arc::new(Inner { sources, body_bytes_max, pipeline, clock, metrics }) }
+        let sources = sources.into_iter().map(|(name, rules)| (name.clone(), (name.into(), rules))).collect();
+        Receiver { inner: Arc::new(Inner { sources, access, body_bytes_max, pipeline, clock, metrics }) }
     }
 
     pub fn router(self) -> Router {
@@ -80,6 +102,7 @@ impl Receiver {
             "map_id": "63eda950-c6da-11e4-a628-60f81dd250cc", "type": "wifi", "mac": "5684dae9ac8b",
             "x": 13.5, "y": 3.3, "timestamp": 1782892800}]})),
     responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 429, body = Problem),
         (status = 404, body = Problem, description = "There is no source named `default`"),
         (status = 413, body = Problem), (status = 415, body = Problem),
         (status = 503, body = Problem, description = "Nothing was kept: send it again",
@@ -96,6 +119,7 @@ pub async fn take_default(State(receiver): State<Receiver>, request: Request<Bod
             "zone_id": "0d1f5a52-0001-4c00-8000-000000000001", "trigger": "enter", "type": "wifi",
             "mac": "5684dae9ac8b", "timestamp": 1782892800}]})),
     responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 429, body = Problem),
         (status = 404, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
         (status = 503, body = Problem, description = "Nothing was kept: send it again",
             headers(("Retry-After" = i64, description = "Seconds")))))]
@@ -114,6 +138,12 @@ pub async fn take_named(
 enum Refusal {
     #[error("there is no source of this name: add [sources.NAME] to the configuration")]
     UnknownSource,
+    #[error("deliveries of this source do not come from your address (sources.NAME.allowed_networks)")]
+    ForeignNetwork,
+    #[error(
+        "too many deliveries from this address had a wrong signature: is the webhook's secret this source's secret?"
+    )]
+    TooMany { retry_after_s: u64 },
     #[error("the body could not be read to its end")]
     BrokenBody,
     #[error("the body is longer than {limit} bytes (receiver.body_bytes_max)")]
@@ -137,6 +167,8 @@ impl Refusal {
             Refusal::BrokenBody | Refusal::BrokenEncoding | Refusal::Body(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::ForeignNetwork => StatusCode::FORBIDDEN,
+            Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Signature(_) => StatusCode::UNAUTHORIZED,
             Refusal::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -147,9 +179,12 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
         let mut response = Problem::new(status, self.to_string()).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_S));
-        }
+        let wait = match self {
+            Refusal::TooMany { retry_after_s } => Some(header::HeaderValue::from(retry_after_s)),
+            Refusal::Refused(_) => Some(header::HeaderValue::from_static(RETRY_AFTER_S)),
+            _ => None,
+        };
+        response.headers_mut().extend(wait.map(|wait| (header::RETRY_AFTER, wait)));
         response
     }
 }
@@ -173,14 +208,26 @@ impl Receiver {
     }
 
     async fn try_take(&self, source: &str, request: Request<Body>, topic: &mut String) -> Result<Receipt, Refusal> {
-        let (source, demand) = self.inner.sources.get(source).ok_or(Refusal::UnknownSource)?;
+        let (source, rules) = self.inner.sources.get(source).ok_or(Refusal::UnknownSource)?;
         let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        if !rules.lets_in(peer) {
+            return Err(Refusal::ForeignNetwork);
+        }
         let raw = self.read(&parts.headers, body).await?;
-        let delivery = if raw.len() <= INLINE_BYTES_MAX {
-            self.open(source, demand, &parts.headers, &raw)?
+        let opened = if raw.len() <= INLINE_BYTES_MAX {
+            self.open(source, rules, &parts.headers, &raw)
         } else {
-            tokio::task::block_in_place(|| self.open(source, demand, &parts.headers, &raw))?
+            tokio::task::block_in_place(|| self.open(source, rules, &parts.headers, &raw))
         };
+        // A signature that is right is taken however many were wrong before.
+        let delivery = opened.map_err(|refusal| match refusal {
+            Refusal::Signature(_) => match self.inner.access.failures().failed(peer) {
+                Some(retry_after_s) => Refusal::TooMany { retry_after_s },
+                None => refusal,
+            },
+            other => other,
+        })?;
         topic.clone_from(&delivery.topic);
         if let Some(complaint) = parts.headers.get("x-mist-error") {
             tracing::warn!(%source, ?complaint, "the vendor says that the webhook's own headers are wrong");
@@ -206,7 +253,7 @@ impl Receiver {
     fn open(
         &self,
         source: &Arc<str>,
-        demand: &Demand,
+        rules: &SourceRules,
         headers: &HeaderMap,
         raw: &Bytes,
     ) -> Result<crate::model::event::Delivery, Refusal> {
@@ -216,17 +263,17 @@ impl Receiver {
             .map_or("identity".into(), |value| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase());
         match encoding.as_str() {
             "identity" | "" => {
-                demand.check(headers, raw)?;
-                Ok(decode::decode(source, raw, received_at)?)
+                rules.demand.check(headers, raw)?;
+                Ok(decode::decode(source, raw, received_at, rules.age_ms_max)?)
             }
             "gzip" | "x-gzip" => {
                 // A proxy that compresses on the way leaves the signature of the plain bytes behind; either will do.
-                let is_signed_as_sent = demand.check(headers, raw);
+                let is_signed_as_sent = rules.demand.check(headers, raw);
                 let plain = self.unzip(raw)?;
                 if is_signed_as_sent.is_err() {
-                    demand.check(headers, &plain)?;
+                    rules.demand.check(headers, &plain)?;
                 }
-                Ok(decode::decode(source, &plain, received_at)?)
+                Ok(decode::decode(source, &plain, received_at, rules.age_ms_max)?)
             }
             _ => Err(Refusal::UnknownEncoding(encoding)),
         }

@@ -13,9 +13,9 @@ const RULES: [(&str, &[&str], &[&str]); 10] = [
     ("rebuild", &["model", "engine", "store", "pipeline", "rebuild", "clock"], &["axum", "duckdb"]),
     // The vendor's signature is the receiver's to know.
     ("callbacks", &["model", "store", "pipeline", "receiver", "callbacks", "clock", "telemetry"], &["axum", "duckdb"]),
-    ("postgres", &["store", "postgres"], &["axum", "duckdb"]),
+    ("postgres", &["store", "postgres", "tls"], &["axum", "duckdb"]),
     ("access", &["model", "store", "pipeline", "access", "clock", "problem"], &["duckdb"]),
-    ("receiver", &["model", "pipeline", "receiver", "clock", "telemetry", "problem"], &["duckdb"]),
+    ("receiver", &["model", "pipeline", "receiver", "access", "clock", "telemetry", "problem"], &["duckdb"]),
 ];
 
 /// What the query API may import; it asks the store and hands changes to the pipeline.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jsonschema::Validator;
-use reqwest::header::{ETAG, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -141,7 +141,11 @@ async fn lists_are_tables_too() {
 
 /// A server that has something of everything.
 async fn furnished() -> TestApp {
-    let app = TestApp::start_with(|config| config.callbacks.deliver = false).await;
+    let mut app = TestApp::start_with(|config| config.callbacks.deliver = false).await;
+    // Tokens are made on the way, and then whoever asks must have one.
+    let own = HeaderValue::try_from(format!("Bearer {}", app.access.own_token())).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, own)]);
+    app.client = reqwest::Client::builder().default_headers(headers).build().unwrap();
     app.upload_map().await;
     let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\"><rect width=\"9\" height=\"9\"/></svg>";
     app.client.put(format!("{}/v1/maps/{MAP}/image", app.base)).body(svg).send().await.unwrap();

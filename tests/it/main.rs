@@ -13,6 +13,7 @@ mod grafana;
 mod harness;
 mod imports;
 mod insights;
+mod limits;
 mod maps;
 mod metrics;
 mod openapi;

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use footfall::access::Access;
 use footfall::app::App;
 use footfall::clock::Clock;
 use footfall::config::{Config, Source};
@@ -39,6 +40,7 @@ pub struct TestApp {
     pub client: reqwest::Client,
     pub clock: Clock,
     pub pipeline: Handle,
+    pub access: Access,
     pub dir: TempDir,
     stop: oneshot::Sender<()>,
     running: JoinHandle<anyhow::Result<()>>,
@@ -81,12 +83,12 @@ impl TestApp {
         let app = App::start(&config, clock.clone()).await.unwrap();
         let base = format!("http://{}", app.address().unwrap());
         let postgres = app.postgres_address().unwrap();
-        let pipeline = app.pipeline.clone();
+        let (pipeline, access) = (app.pipeline.clone(), app.access.clone());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
         }));
-        TestApp { base, postgres, client: reqwest::Client::new(), clock, pipeline, dir, stop, running }
+        TestApp { base, postgres, client: reqwest::Client::new(), clock, pipeline, access, dir, stop, running }
     }
 
     /// Stops in good order and gives back the folder with the file.
