@@ -2,13 +2,15 @@
 
 LIB_DIR := .libduckdb
 
-.PHONY: help demo test walk lint bench page libduckdb clients chromium tools
+.PHONY: help demo test walk lint bench soak fuzz page libduckdb clients chromium tools
 
 help:
 	@echo "make demo       build, and run a sample clinic with a simulated crowd on http://127.0.0.1:8080"
 	@echo "make test       every test"
 	@echo "make lint       rustfmt and clippy, warnings are errors"
 	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix, questions, rebuild speed, callbacks"
+	@echo "make soak       faults without end: ROUNDS kills, disks that fail, damaged logs, bursts; minutes"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS; needs cargo-fuzz and a nightly toolchain"
 	@echo "make page       only build the page; plain cargo puts it into the binary afterwards"
 	@echo "make libduckdb  only fetch DuckDB's prebuilt library; plain cargo works afterwards"
 
@@ -28,9 +30,27 @@ walk: libduckdb page chromium
 lint: libduckdb page
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	scripts/cargo-deny.sh
 
 bench: libduckdb
 	cargo bench --locked
+
+ROUNDS := 200
+
+# What a test run plays a few times, many times, in the program as it is released. FOOTFALL_SEED repeats what failed.
+soak: libduckdb
+	FOOTFALL_SOAK_ROUNDS=$(ROUNDS) cargo test --release --locked --test it soak:: -- --nocapture --test-threads 1
+
+FUZZ_SECONDS := 600
+FUZZ_TARGETS := delivery floorplan sql postgres config
+
+# What is found stands in fuzz/artifacts; new inputs that reach new code are kept in fuzz/found, and not committed.
+fuzz: libduckdb page
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+		mkdir -p found/$$target artifacts/$$target && \
+		LD_LIBRARY_PATH=$(CURDIR)/$(LIB_DIR) cargo +nightly fuzz run --fuzz-dir . $$target found/$$target corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=25 -print_final_stats=1 || exit 1; \
+	done
 
 # Types are generated from the API's own document, checked, and all of it bundled, when anything has changed.
 page: tools

@@ -414,6 +414,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Every connection is a file, and the limit that programs start with is low for the sake of those that still use `select`.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::debug!(error = &error as &dyn std::error::Error, "the limit of open files stays as it is");
+    }
+}
+
 async fn serve(args: Serve) -> anyhow::Result<()> {
     let mut config = Config::load(args.config.as_deref()).map_err(|error| match error {
         crate::config::ConfigError::Unreadable(cause) => anyhow::anyhow!("configuration: {cause}"),
@@ -422,6 +431,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     config.server.listen = args.listen.unwrap_or(config.server.listen);
     config.store.path = args.store.unwrap_or(config.store.path);
     telemetry::init_log(config.server.log_json);
+    raise_file_limit();
     if config.sources.is_empty() {
         tracing::warn!(
             "no webhook source is configured, so no delivery is taken: add [sources.default] with its secret"

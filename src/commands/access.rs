@@ -13,7 +13,7 @@ use crate::cli::{Token, TokenCommand, User, UserCommand};
 use crate::model::ids::in_path;
 
 pub async fn token(args: Token) -> anyhow::Result<()> {
-    let server = Server::reach(&args.reach).await?;
+    let server = Server::reach_or_make(&args.reach).await?;
     let done = match args.command {
         TokenCommand::Create { name, scope, site, expires_in_days } => {
             let asked = json!({"name": name, "scopes": scope, "site_ids": site, "expires_in_days": expires_in_days});
@@ -39,7 +39,7 @@ async fn create(server: &Server, asked: &Value) -> anyhow::Result<()> {
 }
 
 pub async fn user(args: User) -> anyhow::Result<()> {
-    let server = Server::reach(&args.reach).await?;
+    let server = Server::reach_or_make(&args.reach).await?;
     let done = match args.command {
         UserCommand::Set { name, scope, keep_password } => {
             let password = if keep_password { None } else { Some(ask_password()?) };

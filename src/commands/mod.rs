@@ -36,6 +36,14 @@ struct Own {
 
 impl Server {
     pub async fn reach(reach: &Reach) -> anyhow::Result<Server> {
+        if let Some(store) = reach.store.as_ref().filter(|store| !store.is_file()) {
+            bail!("there is no file {}", store.display());
+        }
+        Server::reach_or_make(reach).await
+    }
+
+    /// The same, but a file that is not there is made: for what comes before the first start.
+    pub async fn reach_or_make(reach: &Reach) -> anyhow::Result<Server> {
         // A rebuild of a large file may keep one answer waiting for long, so there is no time limit.
         let client = reqwest::Client::new();
         let Some(store) = &reach.store else {
@@ -90,9 +98,6 @@ impl Server {
 }
 
 async fn open(store: &Path, config: Option<&Path>) -> anyhow::Result<App> {
-    if !store.is_file() {
-        bail!("there is no file {}", store.display());
-    }
     let mut config = Config::load(config).context("configuration")?;
     config.store.path = store.to_owned();
     config.server.listen = ([127, 0, 0, 1], 0).into();

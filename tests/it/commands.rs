@@ -125,3 +125,41 @@ async fn a_file_is_asked_copied_and_exported_while_its_server_runs_and_when_it_d
     assert_eq!(ask(&path("empty.duckdb"), &lake), [format!("{SITE} 2026-06-30 1"), format!("{SITE} 2026-07-01 2")]);
     assert!(std::fs::read_dir(path("footfall.duckdb.scratch")).unwrap().next().is_none(), "nothing is left behind");
 }
+
+/// Runs a command with a line on its standard input.
+fn typed(dir: &Path, arguments: &[&str], line: &str) -> Output {
+    use std::io::Write;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_footfall"));
+    command.current_dir(dir).args(arguments).env("FOOTFALL_LOG", "warn");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{line}").unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_users_are_made_before_the_first_start_and_while_the_server_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ["--store", "footfall.duckdb"];
+    let admin = said(&footfall(dir.path(), &[&["token", "create", "admin", "--scope", "admin"], &store[..]].concat()));
+    let admin = admin.trim();
+    assert!(admin.starts_with("ff_") && admin.len() == 67, "{admin}");
+    let server = Server::start(dir.path());
+    let url = ["--url", &server.base];
+    let refused = footfall(dir.path(), &[&["token", "list"], &url[..]].concat());
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("say who you are"));
+    let running = [&url[..], &["--token", admin]].concat();
+    let read =
+        said(&footfall(dir.path(), &[&["token", "create", "Grafana", "--scope", "read"], &running[..]].concat()));
+    let list = said(&footfall(dir.path(), &[&["token", "list"], &running[..]].concat()));
+    assert!(list.contains("Grafana") && !list.contains(read.trim()), "{list}");
+    let set = typed(dir.path(), &[&["user", "set", "ann", "--scope", "read"], &running[..]].concat(), "correct horse");
+    assert_eq!(said(&set), "ann may log in, with read\n");
+    let short = typed(dir.path(), &[&["user", "set", "ann", "--scope", "read"], &running[..]].concat(), "short");
+    assert!(String::from_utf8_lossy(&short.stderr).contains("10 to 1000 bytes"));
+    said(&footfall(dir.path(), &[&["token", "revoke", "2"], &running[..]].concat()));
+    said(&footfall(dir.path(), &[&["user", "remove", "ann"], &running[..]].concat()));
+    let sites = reqwest::Client::new().get(format!("{}/v1/sites", server.base)).bearer_auth(read.trim()).send().await;
+    assert_eq!(sites.unwrap().status(), 401);
+    server.stop();
+}

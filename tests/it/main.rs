@@ -26,4 +26,5 @@ mod restart;
 mod soak;
 mod sql;
 mod stream;
+mod upgrade;
 mod vendor_examples;

@@ -3,11 +3,12 @@
 //! A few rounds are part of every test run; `make soak` plays many. `FOOTFALL_SOAK_ROUNDS` says how many kills,
 //! `FOOTFALL_SEED` repeats what a failed run printed. What each found is told on standard error.
 
+mod backup;
 mod disk;
 mod kills;
 mod load;
 mod log_damage;
-//mod overload;
+mod overload;
 mod shim;
 
 use std::fmt::Display;
