@@ -26,6 +26,7 @@ use crate::pipeline::{self, Handle};
 use crate::postgres::Postgres;
 use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
+use crate::retention;
 use crate::serve;
 use crate::store::{Store, access as stored};
 use crate::telemetry::Metrics;
@@ -48,7 +49,7 @@ pub struct App {
     pub pipeline: Handle,
     pub access: Access,
     pub rebuilds: Rebuilds,
-    store: Store,
+    pub store: Store,
     callbacks: Callbacks,
     callback_task: tokio::task::JoinHandle<()>,
     /// Streams end once it says so: a server that stops waits for its answers to end.
@@ -99,7 +100,7 @@ impl App {
             rebuilds: rebuilds.clone(),
             callbacks: callbacks.clone(),
             defaults: config.defaults(),
-            clock,
+            clock: clock.clone(),
             metrics: metrics.clone(),
             stopping: stopping.subscribe(),
             import_turn: Arc::new(Semaphore::new(1)),
@@ -109,6 +110,7 @@ impl App {
         };
         // Answers to senders are too short to compress.
         let asked = api.router().merge(page::router()).layer(CompressionLayer::new());
+        tokio::spawn(retention::keep(store.clone(), pipeline.clone(), config.retention(), clock, stopping.subscribe()));
         let read_timeout = Duration::from_secs_f64(config.server.read_timeout_s);
         let router = receiver
             .router()

@@ -41,6 +41,8 @@ enum Command {
     Snapshot(Snapshot),
     /// Write positions and visits as Parquet, a file for each site and day.
     Export(Export),
+    /// Erase a client: everything stored of it, everywhere.
+    Erase(Erase),
     /// Make, list and revoke API tokens.
     Token(Token),
     /// Set, list and remove the people who log in to the page.
@@ -306,6 +308,15 @@ pub struct Export {
     pub reach: Reach,
 }
 
+/// See [`access::erase`].
+#[derive(Debug, Args)]
+pub struct Erase {
+    /// A MAC address in any spelling, or an SDK or asset id.
+    pub client_id: String,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
 const TOKEN_EXAMPLES: &str = "The first, for yourself, before the server is reachable by others:
 
     footfall token create --store footfall.duckdb --scope admin admin
@@ -406,6 +417,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sql(args) => sql::run(args).await?,
         Command::Snapshot(args) => snapshot::run(args).await?,
         Command::Export(args) => export::run(args).await?,
+        Command::Erase(args) => access::erase(args).await?,
         Command::Token(args) => access::token(args).await?,
         Command::User(args) => access::user(args).await?,
         Command::Check(args) => return check::run(&args.store),

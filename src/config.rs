@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::access;
 use crate::callbacks;
 use crate::engine::DedupeWindow;
+use crate::model::ids::Id;
 use crate::model::settings::PresenceRules;
 use crate::pipeline::{Defaults, Limits};
 use crate::postgres;
 use crate::receiver::SourceRules;
 use crate::receiver::signature::{Demand, Secret};
+use crate::retention;
 use crate::serve;
 use crate::store::StoreOptions;
 
@@ -35,6 +37,7 @@ pub struct Config {
     /// By name: `default` is the one behind `/v1/webhooks/mist`, others behind `/v1/webhooks/mist/{name}`.
     pub sources: BTreeMap<String, Source>,
     pub access: AccessSection,
+    pub retention: Retention,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +90,34 @@ pub struct Receiver {
     pub commit_events: usize,
     /// How far back an event is recognised as a duplicate, hours of event time.
     pub dedupe_window_h: f64,
+}
+
+/// How long things are kept, days; 0: for ever.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Positions and all other events, from their receipt on.
+    pub events_days: u32,
+    /// Visits, from their end on, once their events are gone.
+    pub visits_days: u32,
+    /// What endpoints were told.
+    pub callbacks_days: u32,
+    /// By site id: sites that are kept otherwise.
+    pub sites: BTreeMap<String, SiteRetention>,
+}
+
+/// What is left out is as for the other sites.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteRetention {
+    pub events_days: Option<u32>,
+    pub visits_days: Option<u32>,
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention { events_days: 30, visits_days: 396, callbacks_days: 90, sites: BTreeMap::new() }
+    }
 }
 
 /// Who may ask. With a token or a user (`footfall token`, `footfall user`), everybody has to say who they are.
@@ -435,6 +466,21 @@ impl Config {
                 .iter()
                 .filter_map(|text| callbacks::read_network(text))
                 .collect(),
+        }
+    }
+
+    /// How long things are kept.
+    pub fn retention(&self) -> retention::Rules {
+        let Retention { events_days, visits_days, callbacks_days, sites } = &self.retention;
+        let days = |days: u32| (days > 0).then_some(days);
+        let kept = |own: &SiteRetention| retention::Kept {
+            events_days: days(own.events_days.unwrap_or(*events_days)),
+            visits_days: days(own.visits_days.unwrap_or(*visits_days)),
+        };
+        retention::Rules {
+            kept: kept(&SiteRetention::default()),
+            sites: sites.iter().map(|(id, own)| (Id::object(id).to_string(), kept(own))).collect(),
+            callbacks_days: days(*callbacks_days),
         }
     }
 

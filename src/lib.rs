@@ -41,6 +41,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod replay;
+pub mod retention;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;

@@ -55,13 +55,13 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
     if let Err(refusal) = admit(&caller, needed, &path, &mut request) {
         return refusal.into_response();
     }
-    let act = (needed == Need::Admin && is_worth_noting(request.method(), &path)).then(|| Act {
+    let act = is_worth_noting(needed, request.method(), &path).then(|| Act {
         key: 0,
         done_ms: guard.clock.now().0,
         caller: caller.name.clone(),
         peer: caller.peer.map(|peer| peer.to_string()),
         method: request.method().to_string(),
-        path: request.uri().path_and_query().map_or_else(|| path.clone(), PathAndQuery::to_string),
+        path: told(&path, request.uri()),
         status: 0,
     });
     request.extensions_mut().insert(caller);
@@ -74,9 +74,18 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
     response
 }
 
-/// Changes, and files with everything in them. Other reads of an administrator's are not told of.
-fn is_worth_noting(method: &Method, path: &str) -> bool {
-    *method != Method::GET && *method != Method::HEAD || path == "/v1/snapshot"
+/// Changes, and files that are taken away. Other reads are not told of.
+fn is_worth_noting(needed: Need, method: &Method, path: &str) -> bool {
+    let is_change = needed == Need::Admin && *method != Method::GET && *method != Method::HEAD;
+    is_change || path == "/v1/snapshot" || path == "/v1/export/{table}"
+}
+
+/// The address as the audit log has it: of whom was erased, nothing is kept there either.
+fn told(path: &str, uri: &Uri) -> String {
+    match path {
+        "/v1/clients/{id}" => path.to_owned(),
+        _ => uri.path_and_query().map_or_else(|| path.to_owned(), PathAndQuery::to_string),
+    }
 }
 
 async fn note(pipeline: &Handle, act: Act) {

@@ -12,6 +12,7 @@ pub mod callbacks;
 mod description;
 pub mod dto;
 pub mod dwell;
+pub mod erase;
 mod error;
 mod examples;
 pub mod feed;
@@ -98,6 +99,7 @@ impl Api {
             .route("/v1/flows", get(movement::flows))
             .route("/v1/heatmap", get(movement::heatmap))
             .route("/v1/clients", get(movement::clients))
+            .route("/v1/clients/{id}", delete(erase::erase))
             .route("/v1/clients/{id}/track", get(movement::track))
             .route("/v1/dwell", get(dwell::dwell))
             .route("/v1/visits", get(visits::list))

@@ -10,7 +10,7 @@ use utoipa::OpenApi;
 
 use super::dto::DwellGroup;
 use super::{
-    access, alert_rules, alerts, areas, callbacks, description, dwell, files, health, imports, maps, movement,
+    access, alert_rules, alerts, areas, callbacks, description, dwell, erase, files, health, imports, maps, movement,
     occupancy, patterns, rebuilds, sites, sql, stream, unmapped, visits, what_if,
 };
 use crate::receiver;
@@ -28,7 +28,7 @@ use crate::receiver;
     paths(
         receiver::take_default, receiver::take_named,
         occupancy::now, occupancy::series, patterns::profile, patterns::peaks, patterns::capacity, patterns::visitors,
-        movement::flows, movement::heatmap, movement::clients, movement::track, dwell::dwell, visits::list,
+        movement::flows, movement::heatmap, movement::clients, movement::track, erase::erase, dwell::dwell, visits::list,
         sites::list, sites::get, sites::put, sites::patch, sites::delete,
         maps::list, maps::post, imports::post, maps::get, maps::versions, maps::put, maps::delete, maps::get_image, maps::put_image,
         areas::list, areas::post, areas::get, areas::versions, areas::put, areas::delete,

@@ -1,4 +1,4 @@
-//! `footfall token` and `footfall user`: who may ask.
+//! `footfall token` and `footfall user`: who may ask; `footfall erase`: who is forgotten.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::Server;
-use crate::cli::{Token, TokenCommand, User, UserCommand};
+use crate::cli::{Erase, Token, TokenCommand, User, UserCommand};
 use crate::model::ids::in_path;
 
 pub async fn token(args: Token) -> anyhow::Result<()> {
@@ -56,6 +56,24 @@ async fn set(server: &Server, name: &str, asked: &Value) -> anyhow::Result<()> {
     let path = format!("/v1/users/{}", in_path(name));
     let saved = server.answer(server.request(Method::PUT, &path).json(asked)).await?;
     writeln!(std::io::stdout(), "{name} may log in, with {}", words(&saved["scopes"]))?;
+    Ok(())
+}
+
+/// `footfall erase`.
+pub async fn erase(args: Erase) -> anyhow::Result<()> {
+    let server = Server::reach(&args.reach).await?;
+    let path = format!("/v1/clients/{}", in_path(&args.client_id));
+    let answer = server.answer(server.request(Method::DELETE, &path)).await;
+    server.close().await?;
+    let answer = answer?;
+    let mut out = std::io::stdout();
+    for (table, rows) in answer["erased"].as_object().into_iter().flatten() {
+        writeln!(out, "{rows:>10} rows of {table} erased")?;
+    }
+    for copy in answer["copies"].as_array().into_iter().flatten() {
+        let [at, caller, path] = ["taken_at", "caller", "path"].map(|key| words(&copy[key]));
+        writeln!(out, "may still be in {path}, taken {at} by {caller}")?;
+    }
     Ok(())
 }
 

@@ -81,6 +81,8 @@ pub struct Lent<'a> {
     /// Visits that stand open.
     pub open_visits: &'a mut i64,
     pub now: ReceivedAt,
+    /// Set by work after which everything in memory has to be read back from the file.
+    pub is_stale: bool,
 }
 
 /// A delivery in the queue, and who waits for its commit.
@@ -342,7 +344,11 @@ impl Pipeline {
                 Job::Exclusive(work) => {
                     let Loaded { engine, open_visits, .. } = &mut self.loaded;
                     let now = self.clock.now();
-                    work(&mut Lent { writer: &mut self.writer, engine, open_visits, now });
+                    let mut lent = Lent { writer: &mut self.writer, engine, open_visits, now, is_stale: false };
+                    work(&mut lent);
+                    if lent.is_stale {
+                        self.reload();
+                    }
                     self.publish();
                 }
                 Job::Tick { done } => {

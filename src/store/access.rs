@@ -116,6 +116,15 @@ pub fn add_act(conn: &Connection, act: &Act) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whole files that were taken, the newest first.
+pub fn copies(conn: &Connection) -> Result<Vec<Act>, StoreError> {
+    let taken = acts(conn, None, i64::MAX)?;
+    Ok(taken
+        .into_iter()
+        .filter(|act| act.path.starts_with("/v1/snapshot") || act.path.starts_with("/v1/export/"))
+        .collect())
+}
+
 /// The newest first, before `before`.
 pub fn acts(conn: &Connection, before: Option<i64>, limit: i64) -> Result<Vec<Act>, StoreError> {
     let sql = "SELECT act_key, epoch_ms(done_at), caller, peer, method, path, status FROM store.acts

@@ -59,13 +59,15 @@ pub const PROMISES: [Promise; 12] = [
                 ) GROUP BY delivery_key
             )
             SELECT count(*) FROM store.deliveries d LEFT JOIN stored s USING (delivery_key)
-            WHERE d.events - d.duplicates <> coalesce(s.n, 0)",
+            WHERE d.events - d.duplicates <> coalesce(s.n, 0)
+                AND d.delivery_key > (SELECT coalesce(max(through_delivery), 0) FROM store.forgotten)",
     },
     Promise {
         says: "every quarantined event is kept",
         sql: "SELECT count(*) FROM store.deliveries d
             LEFT JOIN (SELECT delivery_key, count(*) AS n FROM store.quarantine GROUP BY ALL) q USING (delivery_key)
-            WHERE d.quarantined <> coalesce(q.n, 0)",
+            WHERE d.quarantined <> coalesce(q.n, 0)
+                AND d.delivery_key > (SELECT coalesce(max(through_delivery), 0) FROM store.forgotten)",
     },
     Promise {
         says: "every key stands for one id",

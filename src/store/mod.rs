@@ -8,6 +8,7 @@ pub mod audit;
 pub mod catalogue;
 mod columns;
 pub mod files;
+pub mod forget;
 pub mod history;
 mod migrate;
 pub mod outbox;

@@ -250,6 +250,7 @@ pub fn prepare(history: &History) -> Result<Prepared, StoreError> {
          SELECT visit_key, TRUE, TRUE, site_key, client_key, area_key, source, entered_at, 'infinity'::TIMESTAMPTZ
          FROM derived_open_visits;",
     )?;
+    keep_forgotten(conn)?;
     if question.from.is_some() || question.to.is_some() {
         let after = question.from.map_or("TRUE".into(), |from| {
             format!(
@@ -301,6 +302,20 @@ pub fn prepare(history: &History) -> Result<Prepared, StoreError> {
     let mut statement = conn.prepare("SELECT visit_key, place FROM numbered WHERE may_change ORDER BY visit_key")?;
     let come = statement.query_map([], |row| Ok((VisitKey(row.get(0)?), row.get(1)?)))?.collect::<Result<_, _>>()?;
     Ok(Prepared { visits, replaced, opened_net: opened - closed, gone, come })
+}
+
+/// Visits that began when events have been deleted since stay as they are, and what is derived beside them from the events that
+/// are left does not take their place.
+fn keep_forgotten(conn: &Connection) -> Result<(), StoreError> {
+    conn.execute_batch(
+        "CREATE OR REPLACE TEMP TABLE kept AS
+         SELECT g.* FROM gone g JOIN store.forgotten f USING (site_key) WHERE g.entered_at < f.before_at;
+         DELETE FROM gone WHERE visit_key IN (SELECT visit_key FROM kept);
+         DELETE FROM come WHERE visit_key IN (
+             SELECT c.visit_key FROM come c JOIN kept k USING (site_key, client_key, area_key, source)
+             WHERE c.entered_at <= k.exited_at AND c.exited_at >= k.entered_at);",
+    )?;
+    Ok(())
 }
 
 /// Puts the prepared visits in, numbered from `first` on, and the rebuild is done: in one transaction.
@@ -355,16 +370,26 @@ pub fn differences(history: &History, examples: i64) -> Result<(u64, u64, Vec<Di
     let conn = &history.conn;
     conn.execute_batch(
         "CREATE OR REPLACE TEMP TABLE differences AS
-         WITH stored AS (
+         WITH stored_all AS (
              SELECT site_key, client_key, area_key, source, entered_at, exited_at, ended, FALSE AS is_open
              FROM store.visits SEMI JOIN scope USING (area_key, source)
              UNION ALL
              SELECT site_key, client_key, area_key, source, entered_at, NULL, NULL, TRUE
              FROM store.open_visits SEMI JOIN scope USING (area_key, source)
+         ),
+         -- Of before events were deleted because they were old: these visits cannot be derived any more.
+         kept AS (
+             SELECT s.* FROM stored_all s JOIN store.forgotten f USING (site_key) WHERE s.entered_at < f.before_at
+         ),
+         stored AS (FROM stored_all ANTI JOIN kept USING (site_key, client_key, area_key, source, entered_at)),
+         derived AS (
+             FROM derived_visits d WHERE NOT EXISTS (
+                 FROM kept k WHERE (k.site_key, k.client_key, k.area_key, k.source)
+                     = (d.site_key, d.client_key, d.area_key, d.source) AND d.entered_at <= coalesce(k.exited_at, 'infinity'))
          )
          SELECT client_key, area_key, entered_at, s.exited_at AS stored_at, s.ended AS stored_ended,
              d.exited_at AS derived_at, d.ended AS derived_ended
-         FROM stored s FULL JOIN derived_visits d USING (site_key, client_key, area_key, source, entered_at)
+         FROM stored s FULL JOIN derived d USING (site_key, client_key, area_key, source, entered_at)
          WHERE s.is_open IS NULL OR d.visit_key IS NULL
              OR NOT s.is_open AND (s.exited_at <> d.exited_at OR s.ended <> d.ended)",
     )?;

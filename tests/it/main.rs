@@ -9,6 +9,7 @@ mod commands;
 mod contract;
 mod counts;
 mod faults;
+mod forgetting;
 mod grafana;
 mod harness;
 mod imports;

@@ -18,6 +18,7 @@ use footfall::config::{Config, Source};
 use footfall::floorplan::{self, SourceFile};
 use footfall::pipeline::Handle;
 use footfall::receiver::signature::{HEADER_V2, Secret};
+use footfall::store::Store;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -41,6 +42,7 @@ pub struct TestApp {
     pub clock: Clock,
     pub pipeline: Handle,
     pub access: Access,
+    pub store: Store,
     pub dir: TempDir,
     stop: oneshot::Sender<()>,
     running: JoinHandle<anyhow::Result<()>>,
@@ -83,19 +85,19 @@ impl TestApp {
         let app = App::start(&config, clock.clone()).await.unwrap();
         let base = format!("http://{}", app.address().unwrap());
         let postgres = app.postgres_address().unwrap();
-        let (pipeline, access) = (app.pipeline.clone(), app.access.clone());
+        let (pipeline, access, store) = (app.pipeline.clone(), app.access.clone(), app.store.clone());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
         }));
-        TestApp { base, postgres, client: reqwest::Client::new(), clock, pipeline, access, dir, stop, running }
+        TestApp { base, postgres, client: reqwest::Client::new(), clock, pipeline, access, store, dir, stop, running }
     }
 
     /// Stops in good order and gives back the folder with the file.
     pub async fn stop(self) -> TempDir {
-        let TestApp { pipeline, dir, stop, running, client, .. } = self;
+        let TestApp { pipeline, store, dir, stop, running, client, .. } = self;
         // An idle connection would hold the server up until it times out.
-        drop((client, pipeline));
+        drop((client, pipeline, store));
         let _ = stop.send(());
         running.await.unwrap().unwrap();
         dir

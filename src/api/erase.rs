@@ -1,0 +1,65 @@
+//! `DELETE /v1/clients/{id}`: a client is forgotten, everywhere.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::ApiError;
+use super::params::{Path, check_id};
+use super::{Api, Fallible};
+use crate::model::time::rfc3339;
+use crate::problem::Problem;
+use crate::store::{access, forget};
+
+/// What an erasure deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Erasure {
+    /// Rows deleted, by table.
+    #[schema(example = json!({"positions": 5120, "visits": 12}))]
+    pub erased: BTreeMap<String, usize>,
+    /// Files that were taken of this server, and may hold the client still.
+    pub copies: Vec<Copy>,
+}
+
+/// A file that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Copy {
+    pub taken_at: String,
+    /// Who took it.
+    #[schema(example = "user ann")]
+    pub caller: String,
+    /// What was asked for.
+    #[schema(example = "/v1/snapshot")]
+    pub path: String,
+}
+
+/// Erases a client: everything that was stored of it, in whatever table, and its place in what is counted now. Says which
+/// snapshots and exports were taken, for they may hold it still. It is known anew when the network locates it again.
+#[utoipa::path(delete, path = "/v1/clients/{id}", tag = "access", params(("id", description = "Client id: a MAC address in any spelling, or an SDK or asset id")),
+    responses((status = 200, body = Erasure), (status = 404, body = Problem)))]
+pub async fn erase(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Json<Erasure>> {
+    check_id(&id)?;
+    // Shorter ones are found in texts that have nothing to do with them.
+    if id.chars().filter(|c| c.is_alphanumeric()).count() < ID_CHARACTERS_MIN {
+        let told = format!("an id to erase must have at least {ID_CHARACTERS_MIN} letters and digits");
+        return Err(ApiError::BadRequest(told));
+    }
+    let erased = api.pipeline.exclusively(move |lent| {
+        let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &id))?;
+        lent.is_stale = true;
+        let copies = lent.writer.read(access::copies)?;
+        Ok::<_, crate::store::StoreError>((erased, copies))
+    });
+    let (erased, copies) = erased.await.ok_or(ApiError::Stopped)??;
+    if erased.iter().all(|(_, rows)| *rows == 0) {
+        return Err(ApiError::NotFound { what: "client with anything stored of it", id: "this id".into() });
+    }
+    let copy = |act: access::Act| Copy { taken_at: rfc3339(act.done_ms), caller: act.caller, path: act.path };
+    let erased = erased.into_iter().filter(|(_, rows)| *rows > 0).map(|(table, rows)| (table.to_owned(), rows));
+    Ok(Json(Erasure { erased: erased.collect(), copies: copies.into_iter().map(copy).collect() }))
+}
+
+const ID_CHARACTERS_MIN: usize = 8;
