@@ -114,8 +114,10 @@ const EVENT_TABLES: [&str; 8] =
 /// touches visits of before.
 pub fn begin_forgetting(conn: &Connection, old: Old) -> Result<bool, StoreError> {
     let of = format!("site_key = {} AND delivery_key <= {}", old.site.0, old.through);
-    let newest: Vec<String> =
-        EVENT_TABLES.iter().map(|table| format!("SELECT max(event_at) AS newest_at FROM store.{table} WHERE {of}")).collect();
+    let newest: Vec<String> = EVENT_TABLES
+        .iter()
+        .map(|table| format!("SELECT max(event_at) AS newest_at FROM store.{table} WHERE {of}"))
+        .collect();
     let newest: Option<i64> =
         conn.query_row(&format!("SELECT epoch_ms(max(newest_at)) FROM ({})", newest.join(" UNION ALL ")), [], |row| {
             row.get(0)

@@ -24,6 +24,7 @@ mod rebuild;
 mod receiver;
 mod replay;
 mod restart;
+mod simulation;
 mod soak;
 mod sql;
 mod stream;

@@ -4,6 +4,7 @@
 //! `FOOTFALL_SEED` repeats what a failed run printed. What each found is told on standard error.
 
 mod backup;
+mod clock_jumps;
 mod disk;
 mod kills;
 mod load;
@@ -11,22 +12,24 @@ mod log_damage;
 mod overload;
 mod shim;
 
+pub use kills::copy;
+
 use std::fmt::Display;
 use std::io::Write;
 
 /// How often a fault is played that a test run plays `few` times.
-fn rounds(few: u32) -> u32 {
+pub fn rounds(few: u32) -> u32 {
     std::env::var("FOOTFALL_SOAK_ROUNDS").map_or(few, |text| text.parse().expect("a number of rounds"))
 }
 
 /// The seed of this run; a new one each time, unless one is asked for.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let seed = std::env::var("FOOTFALL_SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("a seed"));
     tell(format!("FOOTFALL_SEED={seed}"));
     seed
 }
 
 /// Past the test runner, which keeps what a passing test prints to itself.
-fn tell(line: impl Display) {
+pub fn tell(line: impl Display) {
     std::io::stderr().write_all(format!("soak: {line}\n").as_bytes()).unwrap();
 }
