@@ -12,13 +12,14 @@ mod values;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, NoopHandler, PgWireConnectionState};
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
@@ -148,9 +149,15 @@ async fn converse(stream: TcpStream, tls: Option<TlsAcceptor>, session: Arc<Sess
             PgWireConnectionState::AwaitingStartup | PgWireConnectionState::AuthenticationInProgress
         );
         socket.get_mut().left = if is_stranger { STRANGER_BYTES } else { MESSAGE_BYTES };
-        let message = match is_stranger {
-            true => tokio::time::timeout_at(login_ends, socket.next()).await.unwrap_or(None),
-            false => socket.next().await,
+        // The library's decoders panic where a message ends before it should.
+        let read = AssertUnwindSafe(socket.next()).catch_unwind();
+        let read = match is_stranger {
+            true => tokio::time::timeout_at(login_ends, read).await.unwrap_or(Ok(None)),
+            false => read.await,
+        };
+        let Ok(message) = read else {
+            let told = ErrorInfo::new("FATAL".into(), "08P01".into(), "the message cannot be read".into());
+            return hang_up(&mut socket, PgWireError::UserError(Box::new(told))).await;
         };
         let Some(message) = message else { return Ok(()) };
         let message = match message {

@@ -357,3 +357,27 @@ async fn strangers_who_talk_nonsense_are_hung_up_on() {
     let client = try_connect(&app, "ann", "x").await.unwrap();
     assert_eq!(texts(&client, "SELECT 1").await.unwrap().len(), 1);
 }
+
+/// Found by fuzzing: a statement to prepare that ends before its number of parameters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_ends_too_early_breaks_its_own_connection_only() {
+    let app = TestApp::start_with(with_postgres).await;
+    let startup = b"\x00\x00\x00\x13\x00\x03\x00\x00user\x00fuzz\x00\x00";
+    for broken in [
+        &b"P\x00\x00\x00\x0e\x00SELECT 1\x00"[..],
+        b"P\x00\x00\x00\x06\x00\x00",
+        b"B\x00\x00\x00\x06\x00\x00",
+        b"E\x00\x00\x00\x05\x00",
+    ] {
+        let mut stream = TcpStream::connect(app.postgres.unwrap()).await.unwrap();
+        stream.write_all(startup).await.unwrap();
+        stream.write_all(broken).await.unwrap();
+        let mut answer = Vec::new();
+        let reading = tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await;
+        assert!(reading.is_ok(), "{broken:?} is waited for");
+        let told = String::from_utf8_lossy(&answer).into_owned();
+        assert!(told.contains("FATAL") && told.contains("08P01"), "{broken:?}: {told:?}");
+    }
+    let client = try_connect(&app, "ann", "x").await.unwrap();
+    assert_eq!(texts(&client, "SELECT 1").await.unwrap().len(), 1);
+}
