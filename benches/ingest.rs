@@ -1,7 +1,7 @@
 //! Ingest as a network would do it: signed deliveries over HTTP to the real server, each acknowledged once it is on
 //! disk. Server and load generator are two processes on one machine.
 //!
-//! `cargo bench --bench ingest` prints a table; `-- --seconds 30` measures longer. 1,000 clients walk over one map of 50
+//! `cargo bench --bench ingest` prints a table; `-- --seconds 30` measures longer, `-- --memory` only what many clients take. 1,000 clients walk over one map of 50
 //! zones, a fix a second each. One lane per connection, with its own clients, so that each client's fixes stay in
 //! order.
 
@@ -32,6 +32,9 @@ fn main() {
 }
 
 async fn measure(length: Duration) {
+    if std::env::args().any(|argument| argument == "--memory") {
+        return memory().await;
+    }
     println!(
         "{CLIENTS} clients, {ZONES} zones, {} s each; every figure with the load on the same machine",
         length.as_secs()
@@ -56,6 +59,42 @@ async fn measure(length: Duration) {
     if let Some((bytes, fixes)) = bytes_per_fix {
         println!("{bytes:.1} bytes of file per stored fix, visits included, after {fixes} fixes");
     }
+    memory().await;
+}
+
+/// Clients that are tracked at once, and how many fixes of each come.
+const TRACKED: usize = 200_000;
+const ROUNDS: usize = 5;
+
+/// What a great many clients take, all of them in a room: with the default settings, at the end and at most.
+async fn memory() {
+    let dir = TempDir::new().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = start(dir.path(), port).await;
+    let base = format!("http://127.0.0.1:{port}");
+    upload_map(&base).await;
+    let mut crowd = Lane::new(0, TRACKED, Clock::System.now().0 - 60_000);
+    let client = reqwest::Client::new();
+    for _ in 0..TRACKED * ROUNDS / 500 {
+        let body = crowd.delivery(500);
+        let signature = Secret::new(SECRET).sign_v2(body.as_bytes());
+        let request = client.post(format!("{base}/v1/webhooks/mist")).header(HEADER_V2, signature).body(body);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+    let metrics = client.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
+    let open = metrics.lines().find_map(|line| line.strip_prefix("footfall_open_visits ")).unwrap_or("?");
+    let (now_mib, most_mib) = (memory_mib(server.id(), "VmRSS:"), memory_mib(server.id(), "VmHWM:"));
+    stop(&mut server);
+    println!(
+        "{TRACKED} clients tracked, {open} visits open: {now_mib} MiB resident, {most_mib} MiB at most (bound: 1024)"
+    );
+}
+
+/// 0 where the system does not tell.
+fn memory_mib(pid: u32, key: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("0");
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 struct Found {
@@ -87,7 +126,7 @@ async fn run(batch: usize, lanes: usize, length: Duration) -> Found {
             let url = format!("{base}/v1/webhooks/mist");
             tokio::spawn(async move {
                 let client = reqwest::Client::new();
-                let mut crowd = Lane::new(lane, lanes, start_ms);
+                let mut crowd = Lane::new(lane, (CLIENTS / lanes).max(1), start_ms);
                 let mut latencies = Vec::new();
                 while begun.elapsed() < length {
                     let body = crowd.delivery(batch);
@@ -123,9 +162,8 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(lane: usize, lanes: usize, start_ms: i64) -> Lane {
+    fn new(lane: usize, clients: usize, start_ms: i64) -> Lane {
         let mut rng = StdRng::seed_from_u64(lane as u64);
-        let clients = (CLIENTS / lanes).max(1);
         Lane {
             macs: (0..clients).map(|client| format!("3c{lane:04x}{client:06x}")).collect(),
             places: (0..clients).map(|_| (rng.random_range(0.0..100.0), rng.random_range(0.0..50.0))).collect(),
