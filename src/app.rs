@@ -22,13 +22,15 @@ use crate::api::page;
 use crate::callbacks::Callbacks;
 use crate::clock::{Clock, stopwatch};
 use crate::config::Config;
+use crate::model::settings::Pseudonyms;
 use crate::pipeline::{self, Handle};
 use crate::postgres::Postgres;
+use crate::privacy::KeyFile;
 use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
 use crate::retention;
 use crate::serve;
-use crate::store::{Store, access as stored};
+use crate::store::{Store, access as stored, restore};
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
 
@@ -65,9 +67,16 @@ impl App {
         let metrics = Metrics::new();
         let store = Store::open(&config.store_options()).context("open the store")?;
         let access = let_in(config, &store, clock.clone())?;
-        let (pipeline, pipeline_thread) =
-            pipeline::start(store.clone(), config.defaults(), config.limits(), clock.clone(), metrics.clone())
-                .context("restore the state from the store")?;
+        let keys = open_keys(config, &store)?;
+        let (pipeline, pipeline_thread) = pipeline::start(
+            store.clone(),
+            config.defaults(),
+            config.limits(),
+            keys.clone(),
+            clock.clone(),
+            metrics.clone(),
+        )
+        .context("restore the state from the store")?;
         let (rebuilds, rebuild_thread) =
             Rebuilds::start(store.clone(), config.defaults(), pipeline.clone(), clock.clone())
                 .context("read what is to be rebuilt")?;
@@ -100,6 +109,7 @@ impl App {
             rebuilds: rebuilds.clone(),
             callbacks: callbacks.clone(),
             defaults: config.defaults(),
+            keys,
             clock: clock.clone(),
             metrics: metrics.clone(),
             stopping: stopping.subscribe(),
@@ -221,6 +231,20 @@ fn let_in(config: &Config, store: &Store, clock: Clock) -> anyhow::Result<Access
         tracing::warn!("PostgreSQL clients need no password: name users under [postgres.users]");
     }
     Ok(access)
+}
+
+/// The key of pseudonyms; it must be there where a site has any.
+fn open_keys(config: &Config, store: &Store) -> anyhow::Result<KeyFile> {
+    let keys = KeyFile::open(&config.key_path())?;
+    let sites = store.read(restore::sites)?;
+    if keys.key().is_none() && sites.iter().any(|site| site.pseudonyms != Pseudonyms::Off) {
+        if config.privacy.is_only_read {
+            keys.forget();
+        } else {
+            keys.require()?;
+        }
+    }
+    Ok(keys)
 }
 
 /// How long questions that nobody waits for any more may keep the file open.

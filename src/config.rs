@@ -32,6 +32,7 @@ pub struct Config {
     pub store: StoreSection,
     pub receiver: Receiver,
     pub presence: Presence,
+    pub privacy: Privacy,
     pub callbacks: Callbacks,
     pub postgres: Postgres,
     /// By name: `default` is the one behind `/v1/webhooks/mist`, others behind `/v1/webhooks/mist/{name}`.
@@ -137,6 +138,18 @@ pub struct Presence {
     pub exit_grace_s: f64,
     pub presence_timeout_s: f64,
     pub reported_timeout_s: f64,
+}
+
+/// What keeps people from being known.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// The key of pseudonyms: made with the first site that wants them. Beside the database, its name and `.key`, when
+    /// absent.
+    pub key_file: Option<PathBuf>,
+    /// No delivery will come, so nobody needs a pseudonym. Only for commands that open a file.
+    #[serde(skip)]
+    pub is_only_read: bool,
 }
 
 /// How endpoints are told of alerts.
@@ -495,6 +508,14 @@ impl Config {
             connections_max: self.postgres.connections_max,
             statement_timeout: Duration::from_secs_f64(self.postgres.statement_timeout_s),
             rows_max: self.postgres.rows_max,
+        })
+    }
+
+    pub fn key_path(&self) -> PathBuf {
+        self.privacy.key_file.clone().unwrap_or_else(|| {
+            let mut name = self.store.path.clone().into_os_string();
+            name.push(".key");
+            name.into()
         })
     }
 

@@ -31,6 +31,7 @@ pub mod store;
 pub mod access;
 pub mod api;
 pub mod postgres;
+pub mod privacy;
 pub mod problem;
 
 pub mod app;

@@ -196,6 +196,9 @@ pub struct Site {
     pub presence_timeout_s: Option<f64>,
     pub reported_timeout_s: Option<f64>,
     pub dwell_bands: Vec<DwellBand>,
+    /// Under what ids its clients are stored: `off` (their own), `keyed` or `daily`.
+    #[schema(example = "off")]
+    pub pseudonymise: &'static str,
     pub first_seen_at: String,
     /// The time its clock has reached; null before its first event.
     pub clock_at: Option<String>,
@@ -232,6 +235,12 @@ pub struct SiteSettings {
     #[schema(example = 43200.0, minimum = 0.001, maximum = 31_536_000)]
     pub reported_timeout_s: Option<f64>,
     pub dwell_bands: Option<Vec<DwellBand>>,
+    /// `keyed`: from now on its clients are stored under a keyed hash of their id (`p-` and 16 hex digits; `pr-` for an
+    /// address that its phone made up), without their names. `daily`: under another one each day of its time zone, so a
+    /// visit ends at midnight and, where the client stays, another one begins. What was stored before stays. `off`: under
+    /// their own.
+    #[schema(example = "off")]
+    pub pseudonymise: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]

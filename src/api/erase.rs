@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use chrono::Days;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::params::{Path, check_id};
 use super::{Api, Fallible};
-use crate::model::time::rfc3339;
+use crate::model::ids::Id;
+use crate::model::time::{rfc3339, utc};
+use crate::privacy::{Key, Veil};
 use crate::problem::Problem;
 use crate::store::{access, forget};
 
@@ -47,8 +50,11 @@ pub async fn erase(State(api): State<Api>, Path(id): Path<String>) -> Fallible<J
         let told = format!("an id to erase must have at least {ID_CHARACTERS_MIN} letters and digits");
         return Err(ApiError::BadRequest(told));
     }
+    let now_ms = api.clock.now().0;
+    let since_ms = api.read(move |conn| forget::oldest(conn, now_ms)).await?;
+    let ids = ids_of(api.keys.key(), Id::client(&id), since_ms, now_ms);
     let erased = api.pipeline.exclusively(move |lent| {
-        let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &id))?;
+        let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &ids))?;
         lent.is_stale = true;
         let copies = lent.writer.read(access::copies)?;
         Ok::<_, crate::store::StoreError>((erased, copies))
@@ -63,3 +69,16 @@ pub async fn erase(State(api): State<Api>, Path(id): Path<String>) -> Fallible<J
 }
 
 const ID_CHARACTERS_MIN: usize = 8;
+
+/// A client's id and every pseudonym that it may be stored under: the one for ever, and those of the days since.
+fn ids_of(key: Option<&Key>, client: Id, since_ms: i64, now_ms: i64) -> Vec<Id> {
+    let mut ids = Vec::new();
+    if let Some(key) = key {
+        // In some zone it is yesterday, or tomorrow already.
+        let (first, last) = (utc(since_ms).date_naive() - Days::new(1), utc(now_ms).date_naive() + Days::new(1));
+        let days = first.iter_days().take_while(|day| *day <= last).map(Some);
+        ids.extend(days.chain([None]).map(|day| Id::Text(Veil::new(key, day).id(&client).into())));
+    }
+    ids.push(client);
+    ids
+}

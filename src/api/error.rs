@@ -68,6 +68,12 @@ impl IntoResponse for ApiError {
             ApiError::Rebuild(error @ RebuildError::Stopping) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
+            ApiError::Change(ChangeError::Key(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "no pseudonyms without a key");
+                let detail =
+                    "the key of pseudonyms could not be made, so nothing was changed: the server's log says why";
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
             // What went wrong inside is for the log; the client gets a sentence.
             ApiError::Change(ChangeError::Store(error))
             | ApiError::Rebuild(RebuildError::Store(error))

@@ -51,6 +51,7 @@ use crate::access::{Access, Guard, guard};
 use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::pipeline::{Defaults, Handle};
+use crate::privacy::KeyFile;
 use crate::problem::{Problem, no_such_method};
 use crate::rebuild::Rebuilds;
 use crate::store::{ReadConnection, Store, StoreError};
@@ -70,6 +71,7 @@ pub struct Api {
     pub rebuilds: Rebuilds,
     pub callbacks: Callbacks,
     pub defaults: Defaults,
+    pub keys: KeyFile,
     pub clock: Clock,
     pub metrics: Metrics,
     pub feed: Feed,

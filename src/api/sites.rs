@@ -8,13 +8,13 @@ use axum::{Extension, Json};
 use super::body::JsonBody;
 use super::dto::{self, SiteSettings, Sites};
 use super::error::ApiError;
-use super::params::{FormParams, Path, Query, check_id, settled, time_zone};
+use super::params::{FormParams, Path, Query, check_id, named, settled, time_zone};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::access::Caller;
 use crate::config;
 use crate::model::ids::SiteId;
-use crate::model::settings::{DwellBand, default_dwell_bands};
+use crate::model::settings::{DwellBand, Pseudonyms, default_dwell_bands};
 use crate::model::time::rfc3339;
 use crate::pipeline::Change;
 use crate::problem::Problem;
@@ -30,6 +30,7 @@ const SITES: Columns = &[
     ("exit_grace_s", Kind::Number),
     ("presence_timeout_s", Kind::Number),
     ("reported_timeout_s", Kind::Number),
+    ("pseudonymise", Kind::Text),
     ("first_seen_at", Kind::Time),
     ("clock_at", Kind::Time),
 ];
@@ -94,6 +95,10 @@ pub async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Fallible<
 
 async fn store(api: &Api, id: String, new: SiteSettings, old: Option<SiteRow>) -> Fallible<Json<dto::Site>> {
     check(&new)?;
+    let wanted = named("pseudonymise", &new.pseudonymise, Pseudonyms::from_name, "off, keyed or daily");
+    let pseudonyms =
+        wanted.map_err(|error| ApiError::Unprocessable { detail: error.to_string(), faults: Vec::new() })?;
+    let pseudonyms = pseudonyms.or(old.as_ref().map(|old| old.pseudonyms)).unwrap_or_default();
     let (old_name, old_zone, old_rules, old_bands) = match old {
         Some(old) => (old.name, Some(old.time_zone), old.rules, old.dwell_bands_json),
         None => (None, None, RuleSettings::default(), None),
@@ -109,6 +114,7 @@ async fn store(api: &Api, id: String, new: SiteSettings, old: Option<SiteRow>) -
             reported_timeout_s: new.reported_timeout_s.or(old_rules.reported_timeout_s),
         },
         dwell_bands_json: bands.or(old_bands),
+        pseudonyms,
     };
     api.pipeline.change(Change::Site(record)).await?;
     let row = find(api, settled(&id)).await?;
@@ -156,6 +162,7 @@ fn site(api: &Api, row: SiteRow) -> dto::Site {
         exit_grace_s: row.rules.exit_grace_s,
         presence_timeout_s: row.rules.presence_timeout_s,
         reported_timeout_s: row.rules.reported_timeout_s,
+        pseudonymise: row.pseudonyms.name(),
         first_seen_at: rfc3339(row.first_seen_ms),
     }
 }

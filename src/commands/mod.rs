@@ -103,6 +103,7 @@ async fn open(store: &Path, config: Option<&Path>) -> anyhow::Result<App> {
     config.server.listen = ([127, 0, 0, 1], 0).into();
     // Whoever looks into a file, or into a copy of it, must not call anybody.
     config.callbacks.deliver = false;
+    config.privacy.is_only_read = true;
     // The command has a token of its own; nobody else on this machine has to do with it.
     config.access.required = true;
     config.postgres.listen = None;

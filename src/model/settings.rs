@@ -16,6 +16,34 @@ impl PresenceRules {
         PresenceRules { exit_grace_ms: 10_000, presence_timeout_ms: 300_000, reported_timeout_ms: 12 * 3_600_000 };
 }
 
+/// Under what ids a site's clients are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pseudonyms {
+    /// Their own.
+    #[default]
+    Off,
+    /// A keyed hash of it: always the same.
+    Keyed,
+    /// Another one each day of the site's time zone, by event time.
+    Daily,
+}
+
+impl Pseudonyms {
+    pub const ALL: [Pseudonyms; 3] = [Pseudonyms::Off, Pseudonyms::Keyed, Pseudonyms::Daily];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Pseudonyms::Off => "off",
+            Pseudonyms::Keyed => "keyed",
+            Pseudonyms::Daily => "daily",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Pseudonyms> {
+        Pseudonyms::ALL.into_iter().find(|pseudonyms| pseudonyms.name() == name)
+    }
+}
+
 /// One named range of dwell times, in whole seconds, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DwellBand {

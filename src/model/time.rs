@@ -20,9 +20,12 @@ impl EventTime {
     }
 }
 
+/// Unix milliseconds as a date and time of day, clamped to the years that can be written.
+pub fn utc(unix_ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(unix_ms.clamp(0, LATEST_MS)).expect("clamped to representable years")
+}
+
 /// Unix milliseconds as RFC 3339 in UTC, to the millisecond. Clamped to the years that RFC 3339 can write.
 pub fn rfc3339(unix_ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(unix_ms.clamp(0, LATEST_MS))
-        .expect("clamped to representable years")
-        .to_rfc3339_opts(SecondsFormat::Millis, true)
+    utc(unix_ms).to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -8,8 +8,10 @@ use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan, Shape, Units};
 use crate::model::ids::{
     AlertKey, AreaId, AreaKey, AreaKind, CallbackKey, MapId, MapKey, MessageKey, RuleKey, SilenceKey, SiteId, SiteKey,
 };
+use crate::model::settings::Pseudonyms;
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
+use crate::privacy::KeyError;
 use crate::store::alerts::{self, RuleRecord};
 use crate::store::outbox::{self, Attempt, CallbackRecord, SilenceRecord, Verdict};
 use crate::store::places::{self, AreaPut, AreaRecord, Effect, FeatureRecord, MapRecord, SiteRecord};
@@ -110,6 +112,11 @@ impl Change {
         )
     }
 
+    /// Whether what it asks for cannot be without the key of pseudonyms.
+    pub fn needs_key(&self) -> bool {
+        matches!(self, Change::Site(record) if record.pseudonyms != Pseudonyms::Off)
+    }
+
     /// Whether it changes whom to tell, or what they are still to be told.
     pub fn concerns_outbox(&self) -> bool {
         matches!(
@@ -155,6 +162,8 @@ pub enum ChangeError {
     Conflict(String),
     #[error("the server is stopping")]
     Stopped,
+    #[error("there is no key for pseudonyms")]
+    Key(#[from] KeyError),
     #[error("the change could not be stored")]
     Store(#[from] StoreError),
 }

@@ -72,6 +72,14 @@ impl Directory {
         self.areas.contains_key(id)
     }
 
+    /// The site that [`Directory::site_of`] would give, where it is known.
+    pub fn known_site_of(&self, site: Option<&SiteId>, map: Option<&MapId>) -> Option<SiteKey> {
+        match site {
+            Some(site) => self.sites.get(site).copied(),
+            None => map.and_then(|map| self.maps.get(map)?.site),
+        }
+    }
+
     /// The site an event belongs to: the one it names, else its map's, else the nameless one.
     pub fn site_of(
         &mut self,
@@ -106,6 +114,7 @@ impl Directory {
             dwell_bands: None,
             first_seen_at: Instant(at.0),
             rules_changed_at: None,
+            pseudonymise: None,
         });
         key
     }

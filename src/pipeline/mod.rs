@@ -10,6 +10,7 @@ mod intake;
 mod ledger;
 mod places;
 mod reload;
+mod veil;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,7 @@ use crate::engine::Engine;
 use crate::model::event::Delivery;
 use crate::model::ids::{DeliveryKey, SiteKey};
 use crate::model::time::ReceivedAt;
+use crate::privacy::KeyFile;
 use crate::store::outbox::AlertEvent;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{Store, StoreError};
@@ -37,6 +39,7 @@ use crate::telemetry::Metrics;
 use intake::Intake;
 use ledger::Ledger;
 use reload::Loaded;
+use veil::Veils;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -234,6 +237,7 @@ pub fn start(
     store: Store,
     defaults: Defaults,
     limits: Limits,
+    keys: KeyFile,
     clock: Clock,
     metrics: Metrics,
 ) -> Result<(Handle, JoinHandle<()>), StoreError> {
@@ -256,6 +260,7 @@ pub fn start(
         store,
         defaults,
         limits,
+        keys,
         clock,
         metrics: metrics.clone(),
         live: live.clone(),
@@ -300,6 +305,7 @@ struct Pipeline {
     writer: Writer,
     defaults: Defaults,
     limits: Limits,
+    keys: KeyFile,
     clock: Clock,
     metrics: Metrics,
     live: Arc<Live>,
@@ -376,8 +382,9 @@ impl Pipeline {
         let mut drain = Drain::default();
         let mut answers = Vec::with_capacity(waiting.len());
         let is_tick_due = self.clock.now().0.saturating_sub(self.last_tick_ms) >= TICK_MS;
-        let opened = self.fill(&mut drain, |intake, next_delivery| {
-            for Waiting { delivery, room, done } in waiting {
+        let opened = self.fill(&mut drain, |intake, next_delivery, veils, keys| {
+            for Waiting { mut delivery, room, done } in waiting {
+                veils.cover(intake.directory, keys, &mut delivery);
                 let key = DeliveryKey(*next_delivery);
                 *next_delivery += 1;
                 let topic = delivery.topic.clone();
@@ -430,7 +437,7 @@ impl Pipeline {
                 self.loaded.alarms.look_again();
             }
         }
-        let opened = self.fill(&mut drain, |intake, _| {
+        let opened = self.fill(&mut drain, |intake, _, _, _| {
             intake.engine.tick(now, intake.changes);
             intake.note_changes();
         });
@@ -442,9 +449,9 @@ impl Pipeline {
     }
 
     /// Lends everything to `work`, then settles what it did to the visits; returns how many more are open.
-    fn fill(&mut self, drain: &mut Drain, work: impl FnOnce(&mut Intake<'_>, &mut i64)) -> i64 {
+    fn fill(&mut self, drain: &mut Drain, work: impl FnOnce(&mut Intake<'_>, &mut i64, &Veils, &KeyFile)) -> i64 {
         let mut ledger = Ledger::default();
-        let Loaded { engine, directory, unbound, next, alarms, .. } = &mut self.loaded;
+        let Loaded { engine, directory, unbound, next, alarms, veils, .. } = &mut self.loaded;
         let mut changes = Vec::new();
         let mut intake = Intake {
             engine,
@@ -455,7 +462,7 @@ impl Pipeline {
             changes: &mut changes,
             unbound,
         };
-        work(&mut intake, &mut next.delivery);
+        work(&mut intake, &mut next.delivery, veils, &self.keys);
         let opened = ledger.opened_net();
         ledger.settle(drain);
         alarms.settle(engine.take_alarm_changes(), drain);
@@ -519,6 +526,9 @@ impl Pipeline {
     }
 
     fn change(&mut self, changes: Vec<Change>, is_rehearsal: bool) -> Result<Vec<Outcome>, ChangeError> {
+        if changes.iter().any(Change::needs_key) && !is_rehearsal {
+            self.keys.make()?;
+        }
         let concerns_engine = changes.iter().any(Change::concerns_engine);
         let concerns_outbox = changes.iter().any(Change::concerns_outbox);
         let outcomes = change::apply(changes, is_rehearsal, &mut self.writer, self.clock.now())?;
@@ -536,10 +546,11 @@ impl Pipeline {
 
     /// Gives the engine places and rules as they are stored now.
     fn take_in_changes(&mut self) {
-        let Loaded { engine, directory, unbound, .. } = &mut self.loaded;
+        let Loaded { engine, directory, unbound, veils, .. } = &mut self.loaded;
         let taken = self.store.read(|conn| {
             let places = Places::read(conn)?;
             places.enter_in(directory);
+            *veils = Veils::of(&places.sites);
             *unbound = places.give_to(engine, &self.defaults);
             alarms::give_rules(conn, &places, engine)
         });

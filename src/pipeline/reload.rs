@@ -5,6 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::alarms::{self, Alarms};
 use super::directory::Directory;
 use super::places::{Defaults, MapSetup, Places};
+use super::veil::Veils;
 use crate::engine::{Engine, Stay, ZoneIndex};
 use crate::model::ids::{AreaKey, ClientKey, DeliveryKey, MapKey, SiteKey, VisitKey};
 use crate::model::settings::PresenceRules;
@@ -21,6 +22,7 @@ pub struct Loaded {
     pub next: NextKeys,
     pub open_visits: i64,
     pub alarms: Alarms,
+    pub veils: Veils,
 }
 
 /// Reads it all. Costs a scan of the dedupe window's fixes and of every client.
@@ -52,7 +54,8 @@ pub fn load(store: &Store, defaults: &Defaults) -> Result<Loaded, StoreError> {
         let open_visits = restore_visits(conn, &places, defaults, &mut engine)?;
         alarms::give_rules(conn, &places, &mut engine)?;
         let alarms = Alarms::restore(conn, &mut engine)?;
-        Ok(Loaded { engine, directory, unbound, next, open_visits, alarms })
+        let veils = Veils::of(&places.sites);
+        Ok(Loaded { engine, directory, unbound, next, open_visits, alarms, veils })
     })
 }
 

@@ -9,27 +9,29 @@ use crate::model::time::{EventTime, ReceivedAt};
 /// Rows that an erasure deleted, by table, as readers know these.
 pub type Erased = Vec<(&'static str, usize)>;
 
-/// Deletes a client everywhere: by its key, and wherever a stored text names it in whatever spelling. What is left is a number
+/// Deletes a client everywhere, under each of its `ids` (its own, and its pseudonyms): by its key, and wherever a stored text names it in whatever spelling. What is left is a number
 /// that stands for nobody. To be called in a transaction; the engine has to be read back afterwards.
 ///
 /// Costs a scan of the tables that hold texts.
-pub fn erase(conn: &Connection, id: &str) -> Result<Erased, StoreError> {
-    let settled = Id::client(id).to_string();
-    let plain = plain(&settled);
+pub fn erase(conn: &Connection, ids: &[Id]) -> Result<Erased, StoreError> {
+    let ids: Vec<String> = ids.iter().map(Id::to_string).collect();
+    let quoted: Vec<String> = ids.iter().map(|id| format!("'{}'", id.replace('\'', "''"))).collect();
+    let quoted = quoted.join(",");
+    let plain: Vec<String> = ids.iter().map(|id| plain(id)).collect();
+    let plain = plain.join("|");
     conn.execute_batch(
         "CREATE OR REPLACE TEMP TABLE erased_clients (client_key INTEGER);
          CREATE OR REPLACE TEMP TABLE erased_events (delivery_key BIGINT, n BIGINT);
          CREATE OR REPLACE TEMP TABLE erased_bad (delivery_key BIGINT, n BIGINT);",
     )?;
-    conn.execute(
-        "INSERT INTO erased_clients SELECT client_key FROM store.clients WHERE client_id = ?",
-        params![settled],
-    )?;
+    conn.execute_batch(&format!(
+        "INSERT INTO erased_clients SELECT client_key FROM store.clients WHERE client_id IN ({quoted})"
+    ))?;
     let of_client = "client_key IN (SELECT client_key FROM temp.erased_clients)".to_owned();
     // As it was sent: with or without separators, in either case.
-    let names = |column: &str| format!("contains(translate(lower({column}::VARCHAR), ':-.', ''), '{plain}')");
+    let names = |column: &str| format!("regexp_matches(translate(lower({column}::VARCHAR), ':-.', ''), '{plain}')");
     let in_scans = format!("scan_key IN (SELECT scan_key FROM store.scans WHERE {of_client})");
-    let readings = format!("client_id = '{}' OR {}", settled.replace('\'', "''"), names("coalesce(asset_id, '')"));
+    let readings = format!("client_id IN ({quoted}) OR {}", names("coalesce(asset_id, '')"));
     let told = format!("alert_key IN (SELECT alert_key FROM store.alerts WHERE {of_client}) OR {}", names("event"));
     let attempts = format!("delivery_key IN (SELECT delivery_key FROM store.callback_deliveries WHERE {told})");
     let events = format!("{} OR {}", names("coalesce(client_mac, '')"), names("body"));
@@ -87,9 +89,28 @@ pub fn erase(conn: &Connection, id: &str) -> Result<Erased, StoreError> {
     Ok(erased)
 }
 
-/// An id without what spellings differ by. Only letters and digits are left, so it may stand in a statement.
+/// An id without what spellings differ by, as a pattern in a statement.
 fn plain(settled: &str) -> String {
-    settled.to_lowercase().chars().filter(|c| !matches!(c, ':' | '-' | '.' | '\'')).collect()
+    let kept = settled.to_lowercase();
+    let kept = kept.chars().filter(|c| !matches!(c, ':' | '-' | '.'));
+    let pattern = |c: char| if c.is_alphanumeric() { c.to_string() } else { format!("\\x{{{:x}}}", u32::from(c)) };
+    kept.map(pattern).collect()
+}
+
+/// When the oldest row was that may be about a client, Unix milliseconds; `now_ms` where there is none.
+pub fn oldest(conn: &Connection, now_ms: i64) -> Result<i64, StoreError> {
+    let events = ["fixes", "transitions", "scans", "rssi_readings", "events"]
+        .map(|table| format!("SELECT min(event_at) AS oldest_at FROM store.{table}"));
+    let others = [
+        "SELECT min(entered_at) FROM store.visits",
+        "SELECT min(entered_at) FROM store.open_visits",
+        "SELECT min(first_seen_at) FROM store.clients",
+        "SELECT min(received_at) FROM store.quarantine",
+    ];
+    let all = events.into_iter().chain(others.map(str::to_owned)).collect::<Vec<_>>().join(" UNION ALL ");
+    let oldest: Option<i64> =
+        conn.query_row(&format!("SELECT epoch_ms(min(oldest_at)) FROM ({all})"), [], |row| row.get(0))?;
+    Ok(oldest.unwrap_or(now_ms).min(now_ms))
 }
 
 /// What of a site is old: everything that came with a delivery up to `through`.

@@ -13,6 +13,7 @@ use super::row::{self, Instant, Json, column};
 use super::writer::append;
 use crate::model::floorplan::{ControlPoint, Georeference};
 use crate::model::ids::{AreaKey, AreaKind, MapKey, SiteId, SiteKey};
+use crate::model::settings::Pseudonyms;
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
 
@@ -24,6 +25,7 @@ pub struct SiteRecord {
     pub time_zone: String,
     pub rules: RuleSettings,
     pub dwell_bands_json: Option<String>,
+    pub pseudonyms: Pseudonyms,
 }
 
 /// What an upload did to one thing.
@@ -77,8 +79,9 @@ pub fn name_site(
 /// Sets all of a site.
 pub fn put_site(conn: &Connection, key: SiteKey, record: &SiteRecord, now: ReceivedAt) -> Result<(), StoreError> {
     conn.execute(
-        "UPDATE store.sites SET name = ?, time_zone = ?, dwell_bands = ? WHERE site_key = ?",
-        params![record.name, record.time_zone, record.dwell_bands_json, key.0],
+        "UPDATE store.sites SET name = ?, time_zone = ?, dwell_bands = ?, pseudonymise = nullif(?, 'off')
+         WHERE site_key = ?",
+        params![record.name, record.time_zone, record.dwell_bands_json, record.pseudonyms.name(), key.0],
     )?;
     put_rules(conn, "sites", "site_key", key.0, record.rules, now)
 }

@@ -7,10 +7,11 @@ use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
 use super::columns::ask_columns;
-use super::restore::{RuleSettings, area_kind, client_kind, ended, source};
+use super::restore::{RuleSettings, area_kind, client_kind, ended, pseudonyms, source};
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
 use crate::model::metrics::Span;
 use crate::model::movement::{self, Stand, Step};
+use crate::model::settings::Pseudonyms;
 use crate::model::visit::{Ended, Source};
 
 /// Which areas and whose visits a question is about; `None` leaves a thing open.
@@ -619,12 +620,13 @@ pub struct SiteRow {
     pub rules: RuleSettings,
     pub dwell_bands_json: Option<String>,
     pub first_seen_ms: i64,
+    pub pseudonyms: Pseudonyms,
 }
 
 /// Sites, all or the one of that id.
 pub fn sites(conn: &Connection, id: Option<&str>) -> Result<Vec<SiteRow>, StoreError> {
     let sql = "SELECT site_key, site_id, name, time_zone, exit_grace_s, presence_timeout_s, reported_timeout_s,
-                   dwell_bands, epoch_ms(first_seen_at)
+                   dwell_bands, epoch_ms(first_seen_at), pseudonymise
                FROM store.sites WHERE $1 IS NULL OR site_id = $1 ORDER BY name, site_id";
     ask(conn, sql, vec![text(&id.map(str::to_owned))], |row| {
         Ok(SiteRow {
@@ -639,6 +641,7 @@ pub fn sites(conn: &Connection, id: Option<&str>) -> Result<Vec<SiteRow>, StoreE
             },
             dwell_bands_json: row.get(7)?,
             first_seen_ms: row.get(8)?,
+            pseudonyms: pseudonyms(row.get(9)?),
         })
     })
 }

@@ -10,7 +10,7 @@ use crate::model::ids::{
     VisitKey,
 };
 use crate::model::position::Position;
-use crate::model::settings::PresenceRules;
+use crate::model::settings::{PresenceRules, Pseudonyms};
 use crate::model::time::{EventTime, ReceivedAt};
 use crate::model::visit::{Ended, Source, Visit};
 
@@ -63,14 +63,22 @@ pub struct SiteRow {
     pub key: SiteKey,
     pub id: SiteId,
     pub rules: RuleSettings,
+    pub time_zone: String,
+    pub pseudonyms: Pseudonyms,
 }
 
 pub fn sites(conn: &Connection) -> Result<Vec<SiteRow>, StoreError> {
-    let sql = "SELECT site_key, site_id, exit_grace_s, presence_timeout_s, reported_timeout_s
+    let sql = "SELECT site_key, site_id, exit_grace_s, presence_timeout_s, reported_timeout_s, time_zone, pseudonymise
                FROM store.sites ORDER BY site_key";
     rows(conn, sql, |row| {
         let id: String = row.get(1)?;
-        Ok(SiteRow { key: SiteKey(row.get(0)?), id: SiteId::from(id.as_str()), rules: RuleSettings::read(row, 2)? })
+        Ok(SiteRow {
+            key: SiteKey(row.get(0)?),
+            id: SiteId::from(id.as_str()),
+            rules: RuleSettings::read(row, 2)?,
+            time_zone: row.get(5)?,
+            pseudonyms: pseudonyms(row.get(6)?),
+        })
     })
 }
 
@@ -415,6 +423,10 @@ pub fn constant_areas(conn: &Connection) -> Result<Vec<(AreaKey, DeliveryKey)>, 
             AND coalesce(area_changed_at <= since, true) AND coalesce(site_changed_at <= since, true)))
         ORDER BY area_key";
     rows(conn, sql, |row| Ok((AreaKey(row.get(0)?), DeliveryKey(row.get(1)?))))
+}
+
+pub(super) fn pseudonyms(name: Option<String>) -> Pseudonyms {
+    name.map_or(Pseudonyms::Off, |name| Pseudonyms::from_name(&name).expect("only our own words are stored"))
 }
 
 pub(super) fn client_kind(code: u8) -> ClientKind {

@@ -125,7 +125,7 @@ rows! {
     Site => "sites" {
         site_key: i32, site_id: String, name: Option<String>, time_zone: String, exit_grace_s: Option<f64>,
         presence_timeout_s: Option<f64>, reported_timeout_s: Option<f64>, dwell_bands: Option<Json>,
-        first_seen_at: Instant, rules_changed_at: Option<Instant>,
+        first_seen_at: Instant, rules_changed_at: Option<Instant>, pseudonymise: Option<String>,
     }
     Map => "maps" { map_key: i32, map_id: String, site_key: Option<i32>, first_seen_at: Instant, }
     MapVersion => "map_versions" {

@@ -7,8 +7,9 @@ use rustc_hash::FxHashSet;
 use super::StoreError;
 use super::history::newest_delivery;
 use super::places::{SiteRecord, put_site};
-use super::restore::RuleSettings;
+use super::restore::{self, RuleSettings};
 use crate::model::ids::{SiteId, SiteKey};
+use crate::model::settings::Pseudonyms;
 use crate::model::time::ReceivedAt;
 
 /// What stands on a site still, each with how many there are.
@@ -26,10 +27,17 @@ pub fn left_on_site(conn: &Connection, id: &SiteId) -> Result<Vec<String>, Store
     Ok(told.map(|(count, name)| format!("{count} {name}{}", if count == 1 { "" } else { "s" })).collect())
 }
 
-/// Takes a site's settings back and notes that it was deleted.
+/// Whoever is stored under a pseudonym stays so: an event that brings the site back must not tell who it was.
+fn pseudonyms(conn: &Connection, key: SiteKey) -> Result<Pseudonyms, StoreError> {
+    let found = restore::sites(conn)?.into_iter().find(|site| site.key == key);
+    Ok(found.map_or(Pseudonyms::Off, |site| site.pseudonyms))
+}
+
+/// Takes a site's settings back, but for pseudonyms, and notes that it was deleted.
 pub fn end_site(conn: &Connection, key: SiteKey, id: SiteId, now: ReceivedAt) -> Result<(), StoreError> {
     let rules = RuleSettings::default();
-    let record = SiteRecord { id, name: None, time_zone: "UTC".into(), rules, dwell_bands_json: None };
+    let (time_zone, pseudonyms) = ("UTC".into(), pseudonyms(conn, key)?);
+    let record = SiteRecord { id, name: None, time_zone, rules, dwell_bands_json: None, pseudonyms };
     put_site(conn, key, &record, now)?;
     // It may have been deleted before.
     begin_site(conn, key)?;

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A part, what of ours it may import, and what of others' it may not.
-const RULES: [(&str, &[&str], &[&str]); 10] = [
+const RULES: [(&str, &[&str], &[&str]); 11] = [
     ("model", &["model"], &["tokio", "axum", "duckdb", "serde"]),
     ("engine", &["model", "engine"], &["tokio", "axum", "duckdb", "serde", "rand", "chrono"]),
     ("floorplan", &["model", "floorplan"], &["tokio", "axum", "duckdb"]),
     ("store", &["model", "store"], &["tokio", "axum"]),
-    ("pipeline", &["model", "engine", "store", "pipeline", "clock", "telemetry"], &["axum", "duckdb"]),
+    ("privacy", &["model", "privacy"], &["tokio", "axum", "duckdb"]),
+    ("pipeline", &["model", "engine", "store", "pipeline", "privacy", "clock", "telemetry"], &["axum", "duckdb"]),
     ("rebuild", &["model", "engine", "store", "pipeline", "rebuild", "clock"], &["axum", "duckdb"]),
     // The vendor's signature is the receiver's to know.
     ("callbacks", &["model", "store", "pipeline", "receiver", "callbacks", "clock", "telemetry"], &["axum", "duckdb"]),
@@ -25,6 +26,7 @@ const API: (&str, &[&str], &[&str]) = (
         "model",
         "store",
         "pipeline",
+        "privacy",
         "rebuild",
         "callbacks",
         "floorplan",

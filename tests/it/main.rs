@@ -20,6 +20,7 @@ mod metrics;
 mod openapi;
 mod postgres;
 mod postgres_clients;
+mod pseudonyms;
 mod rebuild;
 mod receiver;
 mod replay;
