@@ -30,7 +30,8 @@ use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
 use crate::retention;
 use crate::serve;
-use crate::store::{Store, access as stored, restore};
+use crate::store::writer::Writer;
+use crate::store::{Store, access as stored, forget, restore};
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
 
@@ -68,6 +69,10 @@ impl App {
         let store = Store::open(&config.store_options()).context("open the store")?;
         let access = let_in(config, &store, clock.clone())?;
         let keys = open_keys(config, &store)?;
+        let forgotten = Writer::new(&store)?.in_transaction(forget::forget_clients).context("forget clients")?;
+        if forgotten > 0 {
+            tracing::info!(clients = forgotten, "clients of whom nothing is left are no longer known");
+        }
         let (pipeline, pipeline_thread) = pipeline::start(
             store.clone(),
             config.defaults(),

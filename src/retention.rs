@@ -14,7 +14,7 @@ use crate::model::ids::{Id, SiteKey};
 use crate::model::time::{EventTime, ReceivedAt};
 use crate::pipeline::Handle;
 use crate::store::forget::{self, Old};
-use crate::store::{Store, StoreError, queries};
+use crate::store::{Store, StoreError, queries, rebuilds};
 
 /// How long things are kept, days; none: for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,10 @@ pub async fn keep(store: Store, pipeline: Handle, rules: Rules, clock: Clock, mu
 
 /// Deletes all that is old now; how many rows that was.
 pub async fn forget_old(store: &Store, pipeline: &Handle, rules: &Rules, now: ReceivedAt) -> Result<usize, StoreError> {
+    // A rebuild that has read its events already would put visits back; the next look is soon.
+    if !one(pipeline, rebuilds::unfinished).await?.is_empty() {
+        return Ok(0);
+    }
     let ago = |days: u32| ReceivedAt(now.0 - i64::from(days) * DAY_MS);
     let mut rows = 0;
     let sites = {

@@ -15,7 +15,7 @@ use crate::model::ids::Id;
 use crate::model::time::{rfc3339, utc};
 use crate::privacy::{Key, Veil};
 use crate::problem::Problem;
-use crate::store::{access, forget};
+use crate::store::{access, forget, rebuilds};
 
 /// What an erasure deleted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +42,8 @@ pub struct Copy {
 /// Erases a client: everything that was stored of it, in whatever table, and its place in what is counted now. Says which
 /// snapshots and exports were taken, for they may hold it still. It is known anew when the network locates it again.
 #[utoipa::path(delete, path = "/v1/clients/{id}", tag = "access", params(("id", description = "Client id: a MAC address in any spelling, or an SDK or asset id")),
-    responses((status = 200, body = Erasure), (status = 404, body = Problem)))]
+    responses((status = 200, body = Erasure), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
 pub async fn erase(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Json<Erasure>> {
     check_id(&id)?;
     // Shorter ones are found in texts that have nothing to do with them.
@@ -54,12 +55,18 @@ pub async fn erase(State(api): State<Api>, Path(id): Path<String>) -> Fallible<J
     let since_ms = api.read(move |conn| forget::oldest(conn, now_ms)).await?;
     let ids = ids_of(api.keys.key(), Id::client(&id), since_ms, now_ms);
     let erased = api.pipeline.exclusively(move |lent| {
+        // A rebuild that has read its events already would put the visits back.
+        if !lent.writer.read(rebuilds::unfinished)?.is_empty() {
+            return Ok(None);
+        }
         let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &ids))?;
         lent.is_stale = true;
         let copies = lent.writer.read(access::copies)?;
-        Ok::<_, crate::store::StoreError>((erased, copies))
+        Ok::<_, crate::store::StoreError>(Some((erased, copies)))
     });
-    let (erased, copies) = erased.await.ok_or(ApiError::Stopped)??;
+    let Some((erased, copies)) = erased.await.ok_or(ApiError::Stopped)?? else {
+        return Err(ApiError::Conflict("a rebuild is under way: erase once it is done".into()));
+    };
     if erased.iter().all(|(_, rows)| *rows == 0) {
         return Err(ApiError::NotFound { what: "client with anything stored of it", id: "this id".into() });
     }

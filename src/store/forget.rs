@@ -47,7 +47,7 @@ pub fn erase(conn: &Connection, ids: &[Id]) -> Result<Erased, StoreError> {
             "INSERT INTO temp.erased_events SELECT delivery_key, {count} FROM store.{table} WHERE {condition} GROUP BY ALL"
         ))?;
     }
-    let bad = names("event");
+    let bad = format!("{} OR {}", names("event"), names("reason"));
     conn.execute_batch(&format!(
         "INSERT INTO temp.erased_bad SELECT delivery_key, count(*) FROM store.quarantine WHERE {bad} GROUP BY ALL"
     ))?;
@@ -111,6 +111,32 @@ pub fn oldest(conn: &Connection, now_ms: i64) -> Result<i64, StoreError> {
     let oldest: Option<i64> =
         conn.query_row(&format!("SELECT epoch_ms(min(oldest_at)) FROM ({all})"), [], |row| row.get(0))?;
     Ok(oldest.unwrap_or(now_ms).min(now_ms))
+}
+
+/// Clients of which nothing is left are no longer known by their ids; how many that was. To be called before anything is read into
+/// memory: a number stays taken, for keys are counted, and stands for nobody.
+///
+/// Costs a scan of the clients of all events, once something has been forgotten.
+pub fn forget_clients(conn: &Connection) -> Result<usize, StoreError> {
+    let has_forgotten: bool =
+        conn.query_row("SELECT count(*) > 0 FROM store.forgotten WHERE site_key IS NOT NULL", [], |row| row.get(0))?;
+    if !has_forgotten {
+        return Ok(0);
+    }
+    let tables = ["fixes", "beacons", "transitions", "scans", "visits", "open_visits", "alerts", "silences"];
+    let left: Vec<String> = tables
+        .iter()
+        .map(|table| format!("SELECT client_key FROM store.{table} WHERE client_key IS NOT NULL"))
+        .collect();
+    Ok(conn.execute(
+        &format!(
+            "UPDATE store.clients SET client_id = 'erased-' || client_key, name = NULL
+             WHERE NOT starts_with(client_id, 'erased-')
+                 AND client_key NOT IN (SELECT client_key FROM ({}))",
+            left.join(" UNION ALL ")
+        ),
+        [],
+    )?)
 }
 
 /// What of a site is old: everything that came with a delivery up to `through`.

@@ -94,8 +94,20 @@ async fn what_is_old_is_deleted_and_visits_stay_as_they_are() {
     assert!(deleted > 0, "no visit was deleted");
     let left = visits(&app).await.as_array().unwrap().len();
     assert!((30..50).contains(&left), "{left}");
+    // One who was there long ago and never again is known by no id once the server has started again.
+    app.clock.set((START_S + 40 * DAY_S) * 1000);
+    app.deliver(&delivery("location", vec![fix("000000000000", (40 * DAY_S) as f64, 5.0, 5.0)])).await;
+    app.deliver(&delivery("location", vec![fix("000000000000", (40 * DAY_S) as f64 + 5.0, 5.0, 5.0)])).await;
+    forget(&app, &rules(Some(4), Some(7))).await;
+    let app = app.restart().await;
+    app.deliver(&delivery("location", vec![fix("000000000000", (40 * DAY_S) as f64 + 9.0, 5.0, 5.0)])).await;
     let dir = app.stop().await;
     assert_checked(&dir);
+    let known = ask(
+        &dir.path().join("footfall.duckdb"),
+        "SELECT count(*) FILTER (NOT starts_with(client_id, 'erased-')), count(*) FROM clients",
+    );
+    assert!(known[0].ends_with(" 5") && !known[0].starts_with('5'), "{known:?}");
     let oldest =
         ask(&dir.path().join("footfall.duckdb"), "SELECT min(event_at) >= '2026-07-06T00:00:00Z' FROM positions");
     assert_eq!(oldest, ["true"]);
