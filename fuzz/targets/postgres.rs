@@ -52,7 +52,7 @@ fn served() -> &'static Served {
             tls: None,
             is_tls_required: false,
             connections_max: 64,
-            statement_timeout: Duration::from_secs(1),
+            statement_timeout: Duration::from_secs(10),
             rows_max: 1000,
         };
         let bound = runtime.block_on(Postgres::bind(&options, store, Arc::new(Semaphore::new(4))));
