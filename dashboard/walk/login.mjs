@@ -13,7 +13,7 @@ export default async function walk({ page, program }) {
     await page.goto(`${server.base}/`);
     const form = page.getByRole('form', { name: 'Log in' });
     await form.waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('name')), 'username');
+    await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'username');
     await assertAccessible(page, 'the login');
     await form.getByLabel('Name').fill('ann');
     await form.getByLabel('Password').fill('wrong horse');
