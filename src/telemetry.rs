@@ -15,6 +15,10 @@ pub struct Metrics {
     pub deliveries: IntCounterVec,
     /// By topic and what became of them: stored, duplicate, quarantined.
     pub events: IntCounterVec,
+    /// Events set aside, by the member that was at fault.
+    pub quarantined_events: IntCounterVec,
+    /// From when the newest fix of a commit was to the commit.
+    pub ingest_lag_seconds: Histogram,
     /// Events stored that were too late to move anything live.
     pub late_events: IntCounter,
     /// Reported exits of clients that were not in the area.
@@ -91,6 +95,16 @@ impl Metrics {
                 "footfall_events_total",
                 "Events by topic and outcome: stored, duplicate, quarantined",
                 &["topic", "outcome"],
+            ),
+            quarantined_events: counters(
+                "footfall_quarantined_events_total",
+                "Events set aside, by the member that was at fault",
+                &["reason"],
+            ),
+            ingest_lag_seconds: histogram(
+                "footfall_ingest_lag_seconds",
+                "Seconds from when the newest position of a commit was until it is stored",
+                prometheus::exponential_buckets(0.25, 2.0, 16).expect("valid buckets"),
             ),
             late_events: counter("footfall_late_events_total", "Events stored that moved nothing live"),
             unmatched_exits: counter(

@@ -394,6 +394,9 @@ impl Pipeline {
         let stored = self.commit(&drain, opened);
         self.metrics.commit_seconds.observe(stopwatch.elapsed().as_secs_f64());
         self.metrics.commit_events.observe(events as f64);
+        if stored {
+            self.observe(&drain);
+        }
         for (done, room, topic, receipt) in answers {
             drop(room);
             if stored {
@@ -560,6 +563,17 @@ impl Pipeline {
         }
     }
 
+    /// How far behind what was stored is, and why some of it was set aside.
+    fn observe(&self, drain: &Drain) {
+        if let Some(newest) = drain.fixes.iter().map(|fix| fix.event_at.0).max() {
+            let lag_ms = self.clock.now().0.saturating_sub(newest).max(0);
+            self.metrics.ingest_lag_seconds.observe(lag_ms as f64 / 1000.0);
+        }
+        for event in &drain.quarantine {
+            self.metrics.quarantined_events.with_label_values(&[fault_of(&event.reason)]).inc();
+        }
+    }
+
     fn count(&self, topic: &str, receipt: &Receipt) {
         let label = if crate::model::topic::KNOWN.contains(&topic) { topic } else { "other" };
         let count = |outcome, n: usize| {
@@ -581,4 +595,13 @@ impl Pipeline {
             clocks.insert(site, reached.0);
         }
     }
+}
+
+/// Members that events are set aside for, as labels: there are only so many.
+const FAULTS: [&str; 9] = ["timestamp", "mac", "x", "y", "map_id", "site_id", "trigger", "zone_id", "type"];
+
+/// The member that a reason names first.
+fn fault_of(reason: &str) -> &'static str {
+    let named = reason.split('`').nth(1).unwrap_or_default();
+    FAULTS.into_iter().find(|fault| *fault == named).unwrap_or("other")
 }

@@ -239,3 +239,25 @@ async fn no_answer_and_no_text_of_the_configuration_holds_a_secret() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_how_far_behind_it_is_what_was_set_aside_and_how_big_it_is() {
+    let app = TestApp::start().await;
+    app.clock.set((START_S + 7) * 1000);
+    let mut nowhere = fix("00000000000a", 0.0, 1.0, 1.0);
+    nowhere["x"] = "nowhere".into();
+    app.deliver(&delivery("location", vec![fix("00000000000a", 4.0, 1.0, 1.0), nowhere])).await;
+    let metrics = app.client.get(format!("{}/metrics", app.base)).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "footfall_ingest_lag_seconds_sum 3",
+        "footfall_quarantined_events_total{reason=\"x\"} 1",
+        "footfall_queue_deliveries 0",
+        "footfall_commit_failures_total 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    for name in ["footfall_file_bytes", "footfall_log_bytes", "footfall_disk_free_bytes"] {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        assert!(line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 0.0, "{line}");
+    }
+}
