@@ -136,7 +136,7 @@ async fn start(dir: &TempDir, port: u16) -> Child {
         .env("FOOTFALL_STORE__PATH", dir.path().join("footfall.duckdb"))
         .env("FOOTFALL_SOURCES__DEFAULT__UNSIGNED", "true")
         .env("FOOTFALL_CALLBACKS__ALLOWED_NETWORKS", "[\"127.0.0.1\"]")
-        .env("FOOTFALL_LOG", "warn")
+        .env("FOOTFALL_LOG", "error")
         .stdin(Stdio::null())
         .spawn()
         .unwrap();

@@ -269,7 +269,7 @@ async fn start(path: &Path) -> Server {
         .env("FOOTFALL_SERVER__LISTEN", format!("127.0.0.1:{port}"))
         .env("FOOTFALL_STORE__PATH", path)
         .env("FOOTFALL_SOURCES__DEFAULT__SECRETS", format!("[\"{SECRET}\"]"))
-        .env("FOOTFALL_LOG", "warn")
+        .env("FOOTFALL_LOG", "error")
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
