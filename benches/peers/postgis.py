@@ -1,0 +1,154 @@
+"""PostgreSQL with PostGIS: a cluster of its own in a folder, only on a local socket, that forces every commit to the disk."""
+
+import os
+import shutil
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Callable
+
+import psycopg
+
+import crowd
+
+SETTINGS = {
+    "shared_buffers": "2GB",
+    "work_mem": "256MB",
+    "maintenance_work_mem": "1GB",
+    "effective_cache_size": "8GB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "30min",
+    "random_page_cost": "1.1",
+    "listen_addresses": "",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "TimeZone": "UTC",
+    # Compiling takes longer than these questions.
+    "jit": "off",
+}
+
+
+TAKE = """
+INSERT INTO fixes
+SELECT ('x' || right(mac, 8))::bit(32)::integer, to_timestamp("timestamp"), ST_Point(x, y)
+FROM json_to_recordset(%s::json -> 'events') AS event(mac text, x float8, y float8, "timestamp" float8)
+ON CONFLICT DO NOTHING
+"""
+
+
+class PostGis:
+    def __init__(self, programs: Path, folder: Path):
+        self.programs, self.data = programs, folder / "postgres"
+        self.user = "postgres"
+        self.data.mkdir()
+        os.chmod(folder, 0o755)
+        shutil.chown(self.data, self.user)
+        self.run("initdb", "-D", str(self.data), "-U", self.user, "-A", "trust", "-E", "UTF8", "--locale", "C")
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
+            file.write("".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items()))
+            file.write(f"unix_socket_directories = '{self.data}'\n")
+        self.run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.data / "log"), "start")
+        self.conn = self.connect()
+        self.conn.execute("CREATE EXTENSION postgis")
+        self.conn.execute("CREATE TABLE zones (zone integer PRIMARY KEY, geom geometry(Polygon) NOT NULL)")
+        for zone in range(crowd.ZONES):
+            ring = ", ".join(f"{x} {y}" for x, y in crowd.corners(zone))
+            self.conn.execute("INSERT INTO zones VALUES (%s, ST_GeomFromText(%s))", (zone, f"POLYGON(({ring}))"))
+        self.conn.execute("CREATE INDEX ON zones USING gist (geom)")
+        # Each position once, as Footfall keeps it.
+        self.conn.execute("CREATE TABLE fixes (client integer, at timestamptz, geom geometry(Point), PRIMARY KEY (client, at))")
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [str(self.programs / program), *arguments]
+        if os.getuid() == 0:
+            # PostgreSQL refuses to be root.
+            command = ["runuser", "-u", self.user, "--", *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(host=str(self.data), user=self.user, dbname="postgres", autocommit=True)
+
+    def ingest(self, fixes: list[crowd.Fix], batch: int, lanes: int) -> float:
+        """Seconds until the last batch is committed. Rows are made before; COPY, the fastest way in."""
+        self.conn.execute("TRUNCATE fixes")
+        waiting: list[list[bytes]] = []
+        for lane in range(lanes):
+            own = [fix for fix in fixes if fix.client % lanes == lane]
+            waiting.append(["".join(map(row, own[at : at + batch])).encode() for at in range(0, len(own), batch)])
+
+        def send(conn: psycopg.Connection, rows: bytes) -> None:
+            with conn.cursor() as cursor, cursor.copy("COPY fixes FROM STDIN") as copy:
+                copy.write(rows)
+
+        return self.all_at_once(waiting, send)
+
+    def take_deliveries(self, fixes: list[crowd.Fix], batch: int, lanes: int) -> float:
+        """The same from deliveries as they come, a position that is there already left out: as Footfall takes them, but for
+        their signatures."""
+        self.conn.execute("TRUNCATE fixes")
+        waiting: list[list[bytes]] = []
+        for lane in range(lanes):
+            own = [fix for fix in fixes if fix.client % lanes == lane]
+            waiting.append([crowd.delivery(own[at : at + batch]) for at in range(0, len(own), batch)])
+
+        def send(conn: psycopg.Connection, body: bytes) -> None:
+            conn.execute(TAKE, (body.decode(),), prepare=True)
+
+        return self.all_at_once(waiting, send)
+
+    def all_at_once(self, lanes: list[list[bytes]], send: Callable[[psycopg.Connection, bytes], None]) -> float:
+        """Each lane over a connection of its own; seconds."""
+
+        def work(batches: list[bytes]) -> None:
+            with self.connect() as conn:
+                for batch in batches:
+                    send(conn, batch)
+
+        threads = [threading.Thread(target=work, args=(batches,)) for batches in lanes]
+        begun = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return time.monotonic() - begun
+
+    def make_visits(self, grace_s: int, timeout_s: int) -> float:
+        """Seconds for all visits from all fixes."""
+        self.conn.execute("DROP TABLE IF EXISTS visits")
+        self.conn.execute("ANALYZE fixes")
+        sql = (Path(__file__).parent / "visits.sql").read_text(encoding="utf-8")
+        begun = time.monotonic()
+        self.conn.execute(psycopg.ClientCursor(self.conn).mogrify(sql, {"grace_s": grace_s, "timeout_s": timeout_s}))
+        return time.monotonic() - begun
+
+    def index_visits(self) -> None:
+        """For the questions."""
+        self.conn.execute("CREATE INDEX ON visits (entered_at)")
+        self.conn.execute("CREATE INDEX ON visits (zone, entered_at)")
+        self.conn.execute("CREATE INDEX ON fixes (at)")
+        self.conn.execute("ANALYZE")
+
+    def visits(self) -> set[tuple[int, int, int, int]]:
+        """(client, zone, entered, exited), in milliseconds."""
+        ms = "(extract(epoch FROM {}) * 1000)::bigint"
+        rows = self.conn.execute(f"SELECT client, zone, {ms.format('entered_at')}, {ms.format('exited_at')} FROM visits")
+        return set(rows.fetchall())
+
+    def table_bytes(self) -> int:
+        sizes = self.conn.execute("SELECT pg_total_relation_size('fixes') + pg_total_relation_size('visits')").fetchone()
+        return sizes[0] if sizes else 0
+
+    def ask(self, sql: str, values: dict[str, object]) -> list[tuple]:
+        return self.conn.execute(sql, values).fetchall()
+
+    def stop(self) -> None:
+        self.conn.close()
+        self.run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
+
+
+def row(fix: crowd.Fix) -> str:
+    # Points in well-known binary form, which PostGIS reads faster than text.
+    point = struct.pack("<BIdd", 1, 1, fix.x_m, fix.y_m).hex()
+    return f"{fix.client}\t{time.strftime('%Y-%m-%d %H:%M:%S+00', time.gmtime(fix.at_s))}\t{point}\n"
