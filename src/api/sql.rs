@@ -1,23 +1,24 @@
 //! `POST /v1/sql`: one read-only statement, within limits. `GET /v1/sql/schema`: what can be asked from.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::task::AbortHandle;
 use utoipa::ToSchema;
 
 use super::body::JsonBody;
 use super::error::ApiError;
 use super::params::{FormParams, Query};
-use super::table::{self, Form, Wanted};
-use super::{Api, Fallible};
+use super::table::{Form, Wanted};
+use super::{Api, Fallible, sql_file};
 use crate::clock::stopwatch;
 use crate::problem::Problem;
 use crate::store::sql::{self, Asking, Interrupt, Parameter, SqlError};
@@ -36,13 +37,13 @@ pub struct SqlRequest {
     #[serde(default)]
     #[schema(schema_with = super::description::statement_values)]
     pub params: Vec<Value>,
-    /// Rows at most, up to 100,000.
+    /// Rows at most, up to 100,000 as JSON and 10,000,000 in other forms.
     #[serde(default = "rows_default")]
-    #[schema(minimum = 1, maximum = 100_000, default = 10_000)]
+    #[schema(minimum = 1, maximum = 10_000_000, default = 10_000)]
     pub limit: usize,
-    /// Seconds at most, up to 60.
+    /// Seconds at most, up to 60 as JSON and 600 in other forms.
     #[serde(default = "timeout_default")]
-    #[schema(minimum = 0.001, maximum = 60, default = 30)]
+    #[schema(minimum = 0.001, maximum = 600, default = 30)]
     pub timeout_s: f64,
 }
 
@@ -54,8 +55,9 @@ fn timeout_default() -> f64 {
     30.0
 }
 
-const ROWS_MAX: usize = 100_000;
-const TIMEOUT_MAX_S: f64 = 60.0;
+/// Of an answer that is kept whole until it is sent, and of one that is sent while it is made.
+const ROWS_MAX: [usize; 2] = [100_000, 10_000_000];
+const TIMEOUT_MAX_S: [f64; 2] = [60.0, 600.0];
 const SQL_BYTES_MAX: usize = 100_000;
 const PARAMS_MAX: usize = 1_000;
 
@@ -80,8 +82,11 @@ pub struct SqlColumn {
 }
 
 /// Asks one statement that only reads: SELECT, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES. It is given up when its
-/// time is over, or when nobody waits for the answer any more. Forms other than JSON say in the header `X-Is-Truncated`
-/// whether there were more rows than `limit`.
+/// time is over, or when nobody waits for the answer any more.
+///
+/// Forms other than JSON say in the header `X-Is-Truncated` whether there were more rows than `limit`. A file of more than
+/// 4 MiB is sent while it is made, without that header: as many rows as `limit` may mean that there are more. If the
+/// statement fails by then, or its time is over, the connection ends before the file does.
 #[utoipa::path(post, path = "/v1/sql", tag = "sql", params(FormParams), request_body = SqlRequest,
     responses((status = 200, body = SqlAnswer), (status = 400, body = Problem), (status = 422, body = Problem),
         (status = 504, body = Problem)))]
@@ -92,58 +97,78 @@ pub async fn ask(
     JsonBody(asked): JsonBody<SqlRequest>,
 ) -> Fallible<Response> {
     let SqlRequest { sql, params, limit, timeout_s } = asked;
-    let wrong = |detail: &str| Err(ApiError::BadRequest(detail.into()));
-    if !(1..=ROWS_MAX).contains(&limit) {
-        return wrong("`limit` must be from 1 to 100000 rows");
+    let wrong = |detail: String| Err(ApiError::BadRequest(detail));
+    let is_file = form != Form::Json;
+    let (rows_max, timeout_max_s) = (ROWS_MAX[usize::from(is_file)], TIMEOUT_MAX_S[usize::from(is_file)]);
+    let hint = if is_file { "" } else { "; CSV, Arrow and Parquet may be longer" };
+    if !(1..=rows_max).contains(&limit) {
+        return wrong(format!("`limit` must be from 1 to {rows_max} rows{hint}"));
     }
-    if !(0.001..=TIMEOUT_MAX_S).contains(&timeout_s) {
-        return wrong("`timeout_s` must be from 0.001 to 60 seconds");
+    if !(0.001..=timeout_max_s).contains(&timeout_s) {
+        return wrong(format!("`timeout_s` must be from 0.001 to {timeout_max_s} seconds{hint}"));
     }
     if sql.len() > SQL_BYTES_MAX || params.len() > PARAMS_MAX || sql.contains('\0') {
-        return wrong("`sql` must not be longer than 100000 bytes nor hold NUL, and `params` not more than 1000");
+        let detail = "`sql` must not be longer than 100000 bytes nor hold NUL, and `params` not more than 1000";
+        return wrong(detail.into());
     }
     let params = params.into_iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
-    let _turn = api.sql_turns.acquire().await.map_err(|_| ApiError::Stopped)?;
+    let turn = api.sql_turns.clone().acquire_owned().await.map_err(|_| ApiError::Stopped)?;
     let since = stopwatch();
     let asking = Asking::new(&api.store)?;
-    let handle = asking.handle.clone();
-    // Dropped with this future: when the time is over, and when the reader has gone.
-    let give_up = GiveUp(handle.clone());
-    let mut answering = tokio::task::spawn_blocking(move || asking.ask(&sql, params, limit));
-    let answer = tokio::select! {
-        answer = &mut answering => answer,
-        () = tokio::time::sleep(Duration::from_secs_f64(timeout_s)) => {
-            handle.interrupt();
-            answering.await
-        }
-    };
-    drop(give_up);
-    let answer = answer.map_err(|_| ApiError::Stopped)?.map_err(|error| match error {
+    // Dropped with this future, or with the file that is sent: the question ends when the reader has gone.
+    let give_up = GiveUp::after(timeout_s, &asking.handle);
+    let told = move |error| match error {
         SqlError::Refused(why) => ApiError::Unprocessable { detail: why, faults: Vec::new() },
         SqlError::Interrupted => ApiError::TimedOut(format!(
-            "the statement took longer than {timeout_s} s: ask for less, or give it up to {TIMEOUT_MAX_S} s with `timeout_s`"
+            "the statement took longer than {timeout_s} s: ask for less, or give it up to {timeout_max_s} s with \
+             `timeout_s`{hint}"
         )),
         SqlError::Store(error) => ApiError::Store(error),
-    })?;
-    if form != Form::Json {
-        let mut response = table::file(form, "answer", &answer.schema, &answer.batches)?;
-        // A file has no other place to say so.
-        let is_truncated = HeaderValue::from_static(if answer.is_truncated { "true" } else { "false" });
-        response.headers_mut().insert("x-is-truncated", is_truncated);
-        return Ok(response);
+    };
+    if is_file {
+        let is_late = give_up.is_late.clone();
+        let ask = move |take: sql_file::Take| {
+            // While it waits for its reader it hears no interrupt.
+            let is_over = || is_late.load(Ordering::Relaxed);
+            let asked = asking.stream(&sql, params, limit, |piece| take(piece) && !is_over());
+            if is_over() { Err(told(SqlError::Interrupted)) } else { asked.map_err(told) }
+        };
+        return sql_file::make(form, give_up, turn, ask).await;
     }
+    let answering = tokio::task::spawn_blocking(move || asking.ask(&sql, params, limit));
+    let answer = answering.await.map_err(|_| ApiError::Stopped)?.map_err(told)?;
+    drop((give_up, turn));
     let columns = columns(&answer.schema);
     let rows = rows(&answer.batches)?;
     let duration_ms = since.elapsed().as_secs_f64() * 1000.0;
     Ok(Json(SqlAnswer { columns, rows, is_truncated: answer.is_truncated, duration_ms }).into_response())
 }
 
-struct GiveUp(Arc<Interrupt>);
+/// Gives a question up when its time is over, and when this is dropped. After an answer there is nothing left to give up.
+pub struct GiveUp {
+    handle: Arc<Interrupt>,
+    timer: AbortHandle,
+    /// Whether its time is over.
+    is_late: Arc<AtomicBool>,
+}
+
+impl GiveUp {
+    fn after(timeout_s: f64, handle: &Arc<Interrupt>) -> GiveUp {
+        let is_late = Arc::new(AtomicBool::new(false));
+        let (late, interrupt) = (is_late.clone(), handle.clone());
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs_f64(timeout_s)).await;
+            late.store(true, Ordering::Relaxed);
+            interrupt.interrupt();
+        });
+        GiveUp { handle: handle.clone(), timer: timer.abort_handle(), is_late }
+    }
+}
 
 impl Drop for GiveUp {
     fn drop(&mut self) {
-        // After an answer there is nothing left to give up.
-        self.0.interrupt();
+        self.timer.abort();
+        self.handle.interrupt();
     }
 }
 

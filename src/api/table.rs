@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use arrow::error::ArrowError;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::encoder::Encoder;
 use super::error::ApiError;
 
 /// The form of an answer.
@@ -131,66 +132,20 @@ pub fn answer<T: Serialize>(
 }
 
 /// Rows as a file in a form other than JSON.
-pub fn file(form: Form, name: &str, schema: &Arc<Schema>, batches: &[RecordBatch]) -> Result<Response, ApiError> {
-    let mut bytes = Vec::new();
-    match form {
-        Form::Json => {
-            let mut writer = arrow::json::ArrayWriter::new(&mut bytes);
-            writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
-            writer.finish()?;
-        }
-        Form::Csv => {
-            // Spreadsheets take text for UTF-8 only with this mark.
-            bytes.extend_from_slice("\u{feff}".as_bytes());
-            let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(&mut bytes);
-            if batches.is_empty() {
-                writer.write(&RecordBatch::new_empty(schema.clone()))?;
-            }
-            for batch in batches {
-                writer.write(&defused(batch)?)?;
-            }
-        }
-        Form::Arrow => {
-            let mut writer = arrow::ipc::writer::StreamWriter::try_new(&mut bytes, schema)?;
-            for batch in batches {
-                writer.write(batch)?;
-            }
-            writer.finish()?;
-        }
-        Form::Parquet => {
-            let properties = parquet::file::properties::WriterProperties::builder()
-                .set_compression(parquet::basic::Compression::SNAPPY)
-                .build();
-            let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties))?;
-            for batch in batches {
-                writer.write(batch)?;
-            }
-            writer.close()?;
-        }
-    }
-    let mut response = ([(header::CONTENT_TYPE, form.content_type()), VARIES], bytes).into_response();
-    let disposition = format!("attachment; filename=\"{name}.{}\"", form.name());
-    if let (false, Ok(disposition)) = (form == Form::Json, HeaderValue::try_from(disposition)) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
-    }
-    Ok(response)
+fn file(form: Form, name: &str, schema: &Arc<Schema>, batches: &[RecordBatch]) -> Result<Response, ApiError> {
+    let mut encoder = Encoder::new(form, schema)?;
+    batches.iter().try_for_each(|batch| encoder.write(batch))?;
+    Ok(sent(form, name, Body::from(encoder.finish()?)))
 }
 
-/// Text that a spreadsheet would take for a formula, as text: names come from whoever names a device.
-fn defused(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let is_formula = |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let columns: Vec<ArrayRef> = batch
-        .columns()
-        .iter()
-        .map(|column| match column.as_any().downcast_ref::<StringArray>() {
-            Some(texts) if texts.iter().flatten().any(is_formula) => {
-                let plain = |text: &str| if is_formula(text) { format!("'{text}") } else { text.to_owned() };
-                Arc::new(texts.iter().map(|text| text.map(plain)).collect::<StringArray>()) as ArrayRef
-            }
-            _ => column.clone(),
-        })
-        .collect();
-    RecordBatch::try_new(batch.schema(), columns)
+/// A file, as a browser is to save it.
+pub fn sent(form: Form, name: &str, body: Body) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, form.content_type()), VARIES], body).into_response();
+    let disposition = format!("attachment; filename=\"{name}.{}\"", form.name());
+    if let Ok(disposition) = HeaderValue::try_from(disposition) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
 }
 
 /// Forms other than JSON tell in a header where the next page begins.
@@ -215,17 +170,5 @@ mod tests {
         assert_eq!(Form::accepted("text/html, text/csv;q=0.9, */*"), Form::Csv);
         assert_eq!(Form::accepted("application/vnd.apache.arrow.stream"), Form::Arrow);
         assert_eq!(Form::accepted("*/*"), Form::Json);
-    }
-
-    #[test]
-    fn formulas_are_text_in_a_spreadsheet_and_numbers_stay_numbers() {
-        let columns: Columns = &[("name", Kind::Text), ("number", Kind::Integer)];
-        let rows = vec![serde_json::json!({"name": "=1+1", "number": -5}), serde_json::json!({"name": "Ann, \"A\""})];
-        let mut decoder = arrow::json::ReaderBuilder::new(schema(columns)).build_decoder().unwrap();
-        decoder.serialize(&rows).unwrap();
-        let batch = decoder.flush().unwrap().unwrap();
-        let mut bytes = Vec::new();
-        arrow::csv::Writer::new(&mut bytes).write(&defused(&batch).unwrap()).unwrap();
-        assert_eq!(String::from_utf8(bytes).unwrap(), "name,number\n'=1+1,-5\n\"Ann, \"\"A\"\"\",\n");
     }
 }

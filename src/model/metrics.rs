@@ -14,24 +14,29 @@ use super::settings::DwellBand;
 pub struct Span {
     pub client: u32,
     pub entered_ms: i64,
-    /// `None` while it goes on.
-    pub exited_ms: Option<i64>,
+    /// Beyond all time while it goes on: months have millions of these, and moving them takes longer than counting.
+    end_ms: i64,
 }
 
 impl Span {
-    fn end_ms(&self) -> i64 {
-        self.exited_ms.unwrap_or(i64::MAX)
+    /// A visit that goes on has no exit.
+    pub fn new(client: u32, entered_ms: i64, exited_ms: Option<i64>) -> Span {
+        Span { client, entered_ms, end_ms: exited_ms.unwrap_or(i64::MAX) }
+    }
+
+    pub fn exited_ms(&self) -> Option<i64> {
+        (self.end_ms < i64::MAX).then_some(self.end_ms)
     }
 
     /// Whether any of it lies in [from, to); one of zero length does when its instant does.
     fn touches(&self, from_ms: i64, to_ms: i64) -> bool {
-        let is_instant = self.end_ms() == self.entered_ms;
-        self.entered_ms < to_ms && (self.end_ms() > from_ms || is_instant && self.entered_ms >= from_ms)
+        let is_instant = self.end_ms == self.entered_ms;
+        self.entered_ms < to_ms && (self.end_ms > from_ms || is_instant && self.entered_ms >= from_ms)
     }
 
     /// Milliseconds of it inside [from, to).
     fn inside_ms(&self, from_ms: i64, to_ms: i64) -> i64 {
-        (self.end_ms().min(to_ms) - self.entered_ms.max(from_ms)).max(0)
+        (self.end_ms.min(to_ms) - self.entered_ms.max(from_ms)).max(0)
     }
 }
 
@@ -76,9 +81,9 @@ fn stays(spans: &[Span]) -> Vec<Span> {
     let mut stays: Vec<Span> = Vec::with_capacity(spans.len());
     for span in spans.iter().copied() {
         match stays.last_mut() {
-            Some(stay) if stay.client == span.client && span.entered_ms <= stay.end_ms() => {
-                if span.end_ms() > stay.end_ms() {
-                    stay.exited_ms = span.exited_ms;
+            Some(stay) if stay.client == span.client && span.entered_ms <= stay.end_ms => {
+                if span.end_ms > stay.end_ms {
+                    stay.end_ms = span.end_ms;
                 }
             }
             _ => stays.push(span),
@@ -98,7 +103,7 @@ fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -
 
 /// Each client's spans together, by entry.
 fn by_client(spans: &[Span]) -> Cow<'_, [Span]> {
-    grouping::by_client(spans, |span| span.client, |span| (span.entered_ms, span.end_ms()))
+    grouping::by_client(spans, |span| span.client, |span| (span.entered_ms, span.end_ms))
 }
 
 /// The bucket of each instant: `None` before the first bound, and from the last on.
@@ -193,7 +198,7 @@ fn visits_by_bucket(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket, Vec
         if let Some(place) = of.of(span.entered_ms) {
             buckets[place].entries += 1;
         }
-        if let Some(place) = span.exited_ms.and_then(|exited_ms| of.of(exited_ms)) {
+        if let Some(place) = span.exited_ms().and_then(|exited_ms| of.of(exited_ms)) {
             buckets[place].exits += 1;
         }
         if !span.touches(begin_ms, end_ms) {
@@ -226,10 +231,10 @@ struct Changes {
 
 impl Changes {
     fn of(spans: &[Span]) -> Changes {
-        let lasting = || spans.iter().filter(|span| span.end_ms() > span.entered_ms);
+        let lasting = || spans.iter().filter(|span| span.end_ms > span.entered_ms);
         Changes {
             entries_ms: grouping::sorted_instants(lasting().map(|span| span.entered_ms).collect()),
-            exits_ms: grouping::sorted_instants(lasting().filter_map(|span| span.exited_ms).collect()),
+            exits_ms: grouping::sorted_instants(lasting().filter_map(Span::exited_ms).collect()),
         }
     }
 
@@ -351,7 +356,7 @@ pub fn visitors(spans: &[Span], first_ms: &std::collections::HashMap<u32, i64>, 
     for span in spans {
         let first = bounds.partition_point(|bound| *bound <= span.entered_ms).saturating_sub(1);
         for (place, pair) in bounds.windows(2).enumerate().skip(first) {
-            if pair[0] > span.end_ms() {
+            if pair[0] > span.end_ms {
                 break;
             }
             if span.touches(pair[0], pair[1]) {
@@ -400,7 +405,11 @@ pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: 
         .iter()
         .filter(|span| span.touches(from_ms, to_ms))
         .map(|span| {
-            if is_clipped { span.inside_ms(from_ms, to_ms) } else { span.exited_ms.unwrap_or(to_ms) - span.entered_ms }
+            if is_clipped {
+                span.inside_ms(from_ms, to_ms)
+            } else {
+                span.exited_ms().unwrap_or(to_ms) - span.entered_ms
+            }
         })
         .collect();
     let max_ms = *dwells_ms.iter().max()?;
@@ -450,7 +459,7 @@ mod tests {
     use super::*;
 
     fn span(client: u32, entered_ms: i64, exited_ms: impl Into<Option<i64>>) -> Span {
-        Span { client, entered_ms, exited_ms: exited_ms.into() }
+        Span::new(client, entered_ms, exited_ms.into())
     }
 
     #[test]
@@ -489,7 +498,7 @@ mod tests {
         ) {
             let spans: Vec<Span> = raw.iter().map(|(c, a, d)| span(*c, *a, d.map(|d| a + d))).collect();
             let bounds: Vec<i64> = cuts.into_iter().collect();
-            let at = |t: i64| spans.iter().filter(|s| s.entered_ms <= t && t < s.end_ms()).count() as u64;
+            let at = |t: i64| spans.iter().filter(|s| s.entered_ms <= t && t < s.end_ms).count() as u64;
             let mut expected = Vec::new();
             for pair in bounds.windows(2) {
                 let (from_ms, to_ms) = (pair[0], pair[1]);
@@ -525,18 +534,18 @@ mod tests {
             prop_assert_eq!(&total, &series(&spans, &[bounds[0], bounds[bounds.len() - 1]])[0]);
             for bucket in buckets {
                 let (from, to) = (bucket.from_ms, bucket.to_ms);
-                let at = |t: i64| spans.iter().filter(|s| s.entered_ms <= t && t < s.end_ms()).count() as u64;
+                let at = |t: i64| spans.iter().filter(|s| s.entered_ms <= t && t < s.end_ms).count() as u64;
                 let counts: Vec<u64> = (from..to).map(at).collect();
                 prop_assert_eq!(bucket.min, *counts.iter().min().unwrap());
                 prop_assert_eq!(bucket.max, *counts.iter().max().unwrap());
                 prop_assert!((bucket.mean - counts.iter().sum::<u64>() as f64 / counts.len() as f64).abs() < 1e-9);
                 let within = |t: i64| (from..to).contains(&t);
                 prop_assert_eq!(bucket.entries, spans.iter().filter(|s| within(s.entered_ms)).count() as u64);
-                prop_assert_eq!(bucket.exits, spans.iter().filter(|s| s.exited_ms.is_some_and(within)).count() as u64);
+                prop_assert_eq!(bucket.exits, spans.iter().filter(|s| s.exited_ms().is_some_and(within)).count() as u64);
                 let seen: BTreeSet<u32> = spans
                     .iter()
-                    .filter(|s| (from..to).any(|t| s.entered_ms <= t && t < s.end_ms())
-                        || s.exited_ms == Some(s.entered_ms) && within(s.entered_ms))
+                    .filter(|s| (from..to).any(|t| s.entered_ms <= t && t < s.end_ms)
+                        || s.exited_ms() == Some(s.entered_ms) && within(s.entered_ms))
                     .map(|s| s.client)
                     .collect();
                 prop_assert_eq!(bucket.unique_clients, seen.len() as u64);

@@ -16,9 +16,12 @@ pub struct Step {
     /// Tells visits apart that began at once.
     pub visit: i64,
     pub entered_ms: i64,
-    /// `None` while it goes on.
-    pub exited_ms: Option<i64>,
+    /// [`STAYS`] while it goes on: of millions of these each byte counts.
+    pub exited_ms: i64,
 }
+
+/// Beyond all time: the exit of a visit that goes on.
+pub const STAYS: i64 = i64::MAX;
 
 /// How often clients went from one area to another.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +49,7 @@ pub fn flows(steps: &[Step], from_ms: i64, gap_ms: i64) -> Vec<Flow> {
     let mut tallies: HashMap<(i32, i32), Tally> = HashMap::new();
     for pair in steps.windows(2) {
         let (one, next) = (&pair[0], &pair[1]);
-        let is_near = one.exited_ms.is_none_or(|exited_ms| next.entered_ms - exited_ms <= gap_ms);
+        let is_near = next.entered_ms.saturating_sub(one.exited_ms) <= gap_ms;
         if (one.site, one.client) != (next.site, next.client) || next.entered_ms < from_ms || !is_near {
             continue;
         }
@@ -56,7 +59,9 @@ pub fn flows(steps: &[Step], from_ms: i64, gap_ms: i64) -> Vec<Flow> {
             tally.clients += 1;
             tally.last_client = Some((one.site, one.client));
         }
-        tally.gaps_ms.extend(one.exited_ms.map(|exited_ms| (next.entered_ms - exited_ms).max(0)));
+        if one.exited_ms != STAYS {
+            tally.gaps_ms.push((next.entered_ms - one.exited_ms).max(0));
+        }
     }
     tallies
         .into_iter()

@@ -69,11 +69,7 @@ pub fn spans(store: &Store, question: &WhatIf) -> Result<Vec<Span>, StoreError> 
     derivation.run_clock_to(*site, (*reached).min(read_to), &mut changes);
     note(&mut changes, question, &mut spans);
     let open = derivation.stays().filter(|stay| !stay.is_closed && stay.visit.entered_at < *to);
-    spans.extend(open.map(|stay| Span {
-        client: stay.visit.client.0,
-        entered_ms: stay.visit.entered_at.0,
-        exited_ms: None,
-    }));
+    spans.extend(open.map(|stay| Span::new(stay.visit.client.0, stay.visit.entered_at.0, None)));
     spans.sort_by_key(|span| (span.entered_ms, span.client));
     Ok(spans)
 }
@@ -84,11 +80,7 @@ fn note(changes: &mut Vec<VisitChange>, question: &WhatIf, spans: &mut Vec<Span>
             && visit.entered_at < question.to
             && (exit.exited_at > question.from || visit.entered_at >= question.from)
         {
-            spans.push(Span {
-                client: visit.client.0,
-                entered_ms: visit.entered_at.0,
-                exited_ms: Some(exit.exited_at.0),
-            });
+            spans.push(Span::new(visit.client.0, visit.entered_at.0, Some(exit.exited_at.0)));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::columns::ask_columns;
 use super::restore::{RuleSettings, area_kind, client_kind, ended, pseudonyms, source};
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
 use crate::model::metrics::Span;
-use crate::model::movement::{self, Stand, Step};
+use crate::model::movement::{self, STAYS, Stand, Step};
 use crate::model::settings::Pseudonyms;
 use crate::model::visit::{Ended, Source};
 
@@ -221,7 +221,7 @@ fn each_span(
         let (entered, exited) = (batch.times(1)?, batch.times(2)?);
         for row in (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row])) {
             let client = clients[row].cast_unsigned();
-            let span = Span { client, entered_ms: entered.ms(row), exited_ms: exited.ms_or_null(row) };
+            let span = Span::new(client, entered.ms(row), exited.ms_or_null(row));
             take(span, areas[row], kinds[row]);
         }
         Ok(())
@@ -309,7 +309,7 @@ pub fn flows(
             area: areas[row],
             visit: visits[row],
             entered_ms: entered.ms(row),
-            exited_ms: exited.ms_or_null(row),
+            exited_ms: exited.ms_or_null(row).unwrap_or(STAYS),
         }));
         Ok(())
     })?;

@@ -172,3 +172,74 @@ async fn a_body_that_is_wrong_is_told_so() {
     }
     assert_eq!(app.get(&format!("/v1/maps/{MAP}")).await["map_id"], MAP);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_file_is_sent_while_it_is_made() {
+    const ROWS: i64 = 3_000_000;
+    let app = served().await;
+    let file = async |form: &str, sql: &str, timeout_s: f64| {
+        let asked = json!({"sql": sql, "limit": ROWS, "timeout_s": timeout_s});
+        app.client.post(format!("{}/v1/sql?format={form}", app.base)).json(&asked).send().await.unwrap()
+    };
+    let answer = file("csv", &format!("FROM range({})", ROWS + 1), 60.0).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.headers().get("x-is-truncated").is_none(), "it is not known yet");
+    assert!(answer.headers().get("content-length").is_none());
+    let text = answer.text().await.unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("\u{feff}range"));
+    let mut next = 0;
+    for line in lines {
+        assert_eq!(line.parse(), Ok(next));
+        next += 1;
+    }
+    assert_eq!(next, ROWS);
+    let found = file("parquet", &format!("SELECT range AS n, hash(range) AS h FROM range({ROWS})"), 60.0).await;
+    let found = found.bytes().await.unwrap();
+    assert!(found.len() > 4 << 20);
+    let path = app.dir.path().join("answer.parquet");
+    std::fs::write(&path, &found).unwrap();
+    let asked = format!("SELECT count(*), sum(n), bool_and(hash(n) = h) FROM '{}'", path.display());
+    assert_eq!(
+        crate::harness::ask(&app.dir.path().join("other.duckdb"), &asked),
+        [format!("{ROWS} {} true", ROWS * (ROWS - 1) / 2)]
+    );
+    // What fails when much is sent cannot be taken for an answer that is whole.
+    let failing = format!(
+        "SELECT CASE WHEN range = {ROWS} - 1 THEN error('broken') ELSE range::VARCHAR END AS n FROM range({ROWS})"
+    );
+    let answer = file("csv", &failing, 60.0).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.text().await.is_err());
+    // When little is sent, it has its status.
+    let answer =
+        file("csv", "SELECT CASE WHEN range = 900 THEN error('broken') ELSE '' END AS n FROM range(1000)", 60.0).await;
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let answer = file("csv", "SELECT count(*) FROM range(100000000) a, range(100000000) b", 0.3).await;
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stops_holds_no_turn() {
+    let app = served().await;
+    let begun = async |timeout_s: f64| {
+        let asked = json!({"sql": "SELECT range, repeat('x', 100) AS x FROM range(5000000)", "limit": 5_000_000, "timeout_s": timeout_s});
+        app.client.post(format!("{}/v1/sql?format=csv", app.base)).json(&asked).send().await.unwrap()
+    };
+    // More than there are turns: each goes away before its file has ended.
+    for _ in 0..8 {
+        let mut answer = begun(60.0).await;
+        assert!(answer.chunk().await.unwrap().is_some());
+    }
+    // Those that stay, and read nothing, are late one day.
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(begun(0.5).await);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for answer in waiting {
+        assert!(answer.bytes().await.is_err(), "it was too late to read on");
+    }
+    let answer = tokio::time::timeout(Duration::from_secs(20), rows(&app, "SELECT 1 AS a")).await;
+    assert_eq!(answer.expect("a turn is free"), json!([{"a": 1}]));
+}
