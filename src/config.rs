@@ -147,6 +147,8 @@ pub struct Privacy {
     /// The key of pseudonyms: made with the first site that wants them. Beside the database, its name and `.key`, when
     /// absent.
     pub key_file: Option<PathBuf>,
+    /// Who has no more than the scope `read` is told no count below this many clients, and nothing of one client. 0 or 1: all.
+    pub counts_withheld_below: u64,
     /// No delivery will come, so nobody needs a pseudonym. Only for commands that open a file.
     #[serde(skip)]
     pub is_only_read: bool,
@@ -400,6 +402,12 @@ impl Config {
         if !(*give_up_h > 0.0 && *give_up_h <= 1000.0) {
             return wrong("callbacks.give_up_h", "must lie between 0 and 1000 hours");
         }
+        if self.privacy.counts_withheld_below > 1 && !self.access_policy().is_required {
+            return wrong(
+                "privacy.counts_withheld_below",
+                "would keep nothing from anybody, for nobody has to say who they are: set access.required = true",
+            );
+        }
         self.check_postgres()?;
         for (name, source) in &self.sources {
             let key = format!("sources.{name}");
@@ -464,6 +472,7 @@ impl Config {
             are_metrics_open: self.access.metrics_open,
             is_secure: self.server.tls_key.is_some(),
             is_any_host_taken: self.server.allow_open_access,
+            counts_withheld_below: self.privacy.counts_withheld_below,
         }
     }
 

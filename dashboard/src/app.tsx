@@ -26,12 +26,10 @@ const views: Record<string, () => Promise<View>> = {
 
 export function App() {
   useEffect(() => {
-    // What is wrong with the server is told of where places are loaded.
-    void loadSession().catch(() => undefined);
-  }, []);
-  useEffect(() => {
     if (isStranger.value) return;
-    void loadPlaces();
+    // What may be shown is known before anything is. What is wrong with the server is told of where places are loaded.
+    const known = session.value ? Promise.resolve() : loadSession().catch(() => undefined);
+    void known.then(() => (isStranger.value ? undefined : loadPlaces()));
     return follow(() => site.value?.site_id);
   }, [isStranger.value]);
   // An empty server says what to do first.

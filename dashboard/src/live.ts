@@ -3,6 +3,7 @@
 
 import { effect, signal } from '@preact/signals';
 import { type Schemas, address } from './api';
+import { isWithheld } from './session';
 
 export interface LivePosition {
   map_id: string;
@@ -16,8 +17,8 @@ export interface LivePosition {
 
 export type Status = 'connecting' | 'live' | 'lost';
 
-/// Clients in each area now, by kind and id of the area: `zone/…`.
-export const occupancy = signal<ReadonlyMap<string, number>>(new Map());
+/// Clients in each area now, by kind and id of the area: `zone/…`; null where they are too few to be told.
+export const occupancy = signal<ReadonlyMap<string, number | null>>(new Map());
 /// Alerts that are firing.
 export const firing = signal<Schemas['Alert'][]>([]);
 export const status = signal<Status>('connecting');
@@ -37,7 +38,7 @@ export function onPositions(listener: Listener): () => void {
 
 interface OccupancyEvent {
   is_whole: boolean;
-  areas: { area_id: string; area_kind: string; current: number }[];
+  areas: { area_id: string; area_kind: string; current: number | null }[];
 }
 
 /// The longest a browser may sleep on a broken connection before it is made anew, milliseconds. The server says that it
@@ -51,7 +52,7 @@ export function listen(site: string): () => void {
   let isOver = false;
   const open = () => {
     status.value = status.value === 'lost' ? 'lost' : 'connecting';
-    source = new EventSource(address('/v1/stream', { site, topics: 'occupancy,positions,alerts' }));
+    source = new EventSource(address('/v1/stream', { site, topics: isWithheld.value ? 'occupancy' : 'occupancy,positions,alerts' }));
     source.addEventListener('open', () => (status.value = 'live'));
     source.addEventListener('error', () => {
       status.value = 'lost';

@@ -1,10 +1,13 @@
 // Who looks at the page, where the server wants to know.
 
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { type Schemas, client, isStranger, told } from './api';
 
 /// Who it is, and what they may; `undefined` until it is known.
 export const session = signal<Schemas['SessionInfo'] | undefined>();
+
+/// Whether counts of few clients, and all that tells of single ones, are kept from whoever looks.
+export const isWithheld = computed(() => session.value?.counts_withheld_below != null);
 
 export async function loadSession(): Promise<void> {
   session.value = await told(client.GET('/v1/session'));

@@ -63,6 +63,7 @@ export const strings = {
     title: 'Live',
     plan: 'Floorplan with zones and clients',
     here: 'here now',
+    withheld: (least: number) => `Counts below ${least} are withheld (–), and so are single clients and alerts.`,
     peopleHere: (n: number) => (n === 1 ? '1 client here' : `${count(n)} clients here`),
     zones: 'Zones',
     zone: 'Zone',

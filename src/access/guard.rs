@@ -37,9 +37,11 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
     let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
         return next.run(request).await;
     };
+    let policy = guard.access.policy();
     let needed = match need(request.method(), &path) {
-        Need::Metrics if guard.access.policy().are_metrics_open => Need::Nothing,
-        Need::Metrics => Need::Read,
+        Need::Metrics if policy.are_metrics_open => Need::Nothing,
+        Need::Clients if policy.counts_withheld_below > 1 => Need::Sql,
+        Need::Metrics | Need::Clients => Need::Read,
         other => other,
     };
     let caller = match known(&guard.access, &request) {
@@ -212,7 +214,7 @@ fn own_host(headers: &HeaderMap) -> Result<(), Refusal> {
 fn admit(caller: &Caller, needed: Need, path: &str, request: &mut Request) -> Result<(), Refusal> {
     let (is_met, needed) = match needed {
         Need::Nothing => return Ok(()),
-        Need::Read | Need::Metrics => (caller.scopes.read || caller.scopes.admin, "read"),
+        Need::Read | Need::Clients | Need::Metrics => (caller.scopes.read || caller.scopes.admin, "read"),
         Need::Sql => (caller.scopes.sql || caller.scopes.admin, "sql"),
         Need::Admin => (caller.scopes.admin, "admin"),
     };

@@ -73,6 +73,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether it may see what tells of a single client.
+    pub fn may_see_clients(&self) -> bool {
+        self.scopes.sql || self.scopes.admin
+    }
+
     pub fn may_see(&self, site_id: &str) -> bool {
         self.site_ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id == site_id))
     }
@@ -89,6 +94,8 @@ pub struct Policy {
     pub is_secure: bool,
     /// Whether any name in `Host` is taken while access is open: said in so many words, or not reachable by name.
     pub is_any_host_taken: bool,
+    /// Counts of fewer clients are only told to callers who may ask SQL, or may all.
+    pub counts_withheld_below: u64,
 }
 
 /// Cheap to clone: clones share what they know.

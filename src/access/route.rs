@@ -9,6 +9,8 @@ pub enum Need {
     Nothing,
     /// `read`.
     Read,
+    /// `read`; `sql` where counts of few clients are withheld, because it tells of single ones.
+    Clients,
     /// `sql`: raw history.
     Sql,
     /// `admin`: changes, secrets, files of all there is.
@@ -43,8 +45,11 @@ pub fn need(method: &Method, path: &str) -> Need {
         "/v1/session" | "/v1/login" | "/v1/logout" => Need::Nothing,
         "/metrics" => Need::Metrics,
         "/v1/sql" | "/v1/sql/schema" | "/v1/export/{table}" => Need::Sql,
+        "/v1/clients" | "/v1/clients/{id}/track" | "/v1/visits" | "/v1/alerts" | "/v1/alerts/{id}" if is_read => {
+            Need::Clients
+        }
         // They only reckon.
-        "/v1/alert-rules/preview" | "/v1/what-if/zones" => Need::Read,
+        "/v1/alert-rules/preview" | "/v1/what-if/zones" => Need::Clients,
         "/v1/snapshot" | "/v1/tokens" | "/v1/users" | "/v1/acts" => Need::Admin,
         // Addresses of chat services are secrets themselves.
         path if path.starts_with("/v1/callbacks") => Need::Admin,

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::JsonBody;
 use super::error::ApiError;
 use super::params::{Path, Query, cursor, limit, settled};
+use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::access::{self, Caller, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, SESSION_COOKIE, Scopes};
 use crate::model::time::rfc3339;
@@ -34,6 +35,9 @@ pub struct SessionInfo {
     pub scopes: Vec<String>,
     /// The only sites that may be read; null: every one.
     pub site_ids: Option<Vec<String>>,
+    /// Counts of fewer clients are withheld, and all that tells of single ones; null: nothing is.
+    #[schema(example = json!(null))]
+    pub counts_withheld_below: Option<u64>,
 }
 
 impl SessionInfo {
@@ -44,6 +48,7 @@ impl SessionInfo {
             name: caller.map(|caller| caller.name.clone()),
             scopes: caller.map(|caller| names(caller.scopes)).unwrap_or_default(),
             site_ids: caller.and_then(|caller| Some(caller.site_ids.as_ref()?.to_vec())),
+            counts_withheld_below: Withheld::from(api, caller).least(),
         }
     }
 }

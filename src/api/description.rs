@@ -241,12 +241,13 @@ fn access(path: &str, method: &str, operation: &mut Value) {
     let needed = match need(&method, path) {
         _ if path.starts_with("/v1/webhooks/") => return,
         Need::Nothing => return,
-        Need::Read | Need::Metrics => "read",
-        Need::Sql => "sql",
-        Need::Admin => "admin",
+        Need::Read | Need::Metrics => "`read`",
+        Need::Clients => "`read`, or `sql` where counts of few clients are withheld",
+        Need::Sql => "`sql`",
+        Need::Admin => "`admin`",
     };
     let told = operation["description"].as_str().map(|told| format!("{told}\n\n")).unwrap_or_default();
-    operation["description"] = json!(format!("{told}Needs the scope `{needed}`."));
+    operation["description"] = json!(format!("{told}Needs the scope {needed}."));
     operation["security"] = json!([{"token": []}, {"session": []}, {}]);
     let problem = json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
     for status in ["401", "403", "429"] {

@@ -21,10 +21,11 @@ pub struct AreaOccupancy {
     pub map_id: Option<String>,
     /// Which visits are counted: `computed` or `reported`.
     pub source: &'static str,
-    /// Open visits.
+    /// Open visits. Null, as are other counts, where they are too few to be told to the caller.
     #[schema(example = 12)]
-    pub current: i64,
-    pub by_kind: ByKind,
+    pub current: Option<u64>,
+    /// Null where one of them is too small.
+    pub by_kind: Option<ByKind>,
     pub occupancy_limit: Option<i64>,
     /// The time the site's clock has reached; null before its first event.
     #[schema(example = "2026-07-01T08:00:00.000Z")]
@@ -34,10 +35,10 @@ pub struct AreaOccupancy {
 /// A count for each kind of client.
 #[derive(Serialize, ToSchema)]
 pub struct ByKind {
-    pub wifi: i64,
-    pub unconnected: i64,
-    pub sdk: i64,
-    pub asset: i64,
+    pub wifi: u64,
+    pub unconnected: u64,
+    pub sdk: u64,
+    pub asset: u64,
 }
 
 /// Occupancy over time.
@@ -53,7 +54,7 @@ pub struct OccupancySeries {
     pub total: SeriesBucket,
     pub buckets: Vec<SeriesBucket>,
     /// Occupancy at the end of the window.
-    pub current: u64,
+    pub current: Option<u64>,
     /// With `group_by`: a series for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<SeriesGroup>>,
@@ -79,14 +80,14 @@ pub struct SeriesBucket {
     pub from: String,
     pub to: String,
     /// The least and the most clients at any instant.
-    pub min: u64,
-    pub max: u64,
+    pub min: Option<u64>,
+    pub max: Option<u64>,
     /// Dwell seconds inside, over the length.
-    pub mean: f64,
+    pub mean: Option<f64>,
     /// Visits that began, and that ended.
-    pub entries: u64,
-    pub exits: u64,
-    pub unique_clients: u64,
+    pub entries: Option<u64>,
+    pub exits: Option<u64>,
+    pub unique_clients: Option<u64>,
 }
 
 /// How long visits lasted.
@@ -97,7 +98,7 @@ pub struct DwellAnswer {
     /// Whether each visit is cut to the window.
     pub is_clipped: bool,
     /// Visits that touch the window. When there are none, the statistics are null.
-    pub count: u64,
+    pub count: Option<u64>,
     pub mean_s: Option<f64>,
     pub median_s: Option<f64>,
     pub p90_s: Option<f64>,
@@ -106,7 +107,7 @@ pub struct DwellAnswer {
     pub histogram: Vec<HistogramRange>,
     pub bands: Vec<BandCount>,
     /// Visits that fall into no band.
-    pub unbanded: u64,
+    pub unbanded: Option<u64>,
     /// With `group_by`: the same for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(no_recursion)]
@@ -133,7 +134,7 @@ pub struct HistogramRange {
     pub from_s: i64,
     /// Null: without end.
     pub to_s: Option<i64>,
-    pub visits: u64,
+    pub visits: Option<u64>,
 }
 
 /// Visits in one of the site's dwell bands: whole seconds, ends included.
@@ -143,7 +144,7 @@ pub struct BandCount {
     pub name: String,
     pub from_s: i64,
     pub to_s: Option<i64>,
-    pub visits: u64,
+    pub visits: Option<u64>,
 }
 
 /// A page of visits, in the order in which they were opened.

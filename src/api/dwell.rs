@@ -1,5 +1,7 @@
 //! `GET /v1/dwell`: how long visits lasted.
 
+use std::collections::HashSet;
+
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
@@ -10,8 +12,9 @@ use super::occupancy::{self, require_areas};
 use super::params::{self, DwellParams, Query, Window};
 use super::sites::bands_of;
 use super::table::{self, Columns, Kind, Wanted};
+use super::withheld::Withheld;
 use super::{Api, Fallible};
-use crate::model::metrics::{self, HISTOGRAM_EDGES_S, Span};
+use crate::model::metrics::{self, Dwell, HISTOGRAM_EDGES_S, Span};
 use crate::model::settings::{self, DwellBand};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
@@ -25,6 +28,7 @@ use crate::store::{ReadConnection, plans, queries};
 pub async fn dwell(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<DwellParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
@@ -39,13 +43,13 @@ pub async fn dwell(
         let bands = site_bands(conn, &areas)?;
         let ask = |window: Window| -> Result<DwellAnswer, ApiError> {
             let filter = window.spans(&min_dwell)?;
-            let mut found = answer(&queries::spans(conn, &scope, filter)?, window, is_clipped, bands.clone());
+            let mut found = answer(&queries::spans(conn, &scope, filter)?, window, is_clipped, bands.clone(), withheld);
             if let Some(group) = group {
                 let groups = queries::grouped_spans(conn, &scope, filter, group)?.into_iter();
                 let groups = groups.map(|of| DwellGroup {
                     key: of.key,
                     name: of.name,
-                    dwell: answer(&of.spans, window, is_clipped, bands.clone()),
+                    dwell: answer(&of.spans, window, is_clipped, bands.clone(), withheld),
                 });
                 found.groups = Some(groups.collect());
             }
@@ -82,38 +86,59 @@ fn dwell_rows(answer: &DwellAnswer) -> Vec<Value> {
     }
 }
 
-/// The statistics of some visits.
-pub fn answer(spans: &[Span], window: Window, is_clipped: bool, bands: Vec<DwellBand>) -> DwellAnswer {
+/// The statistics of some visits. Of visits of too few clients none are told, and a histogram only with all of its ranges.
+pub fn answer(
+    spans: &[Span],
+    window: Window,
+    is_clipped: bool,
+    bands: Vec<DwellBand>,
+    withheld: Withheld,
+) -> DwellAnswer {
     let found = metrics::dwell(spans, window.from_ms, window.to_ms, is_clipped, &bands);
-    let histogram = |place: usize| found.as_ref().map_or(0, |dwell| dwell.histogram[place]);
-    let in_band = |place: usize| found.as_ref().map_or(0, |dwell| dwell.bands[place]);
+    let count = found.as_ref().map_or(0, |dwell| dwell.count);
+    let is_told = withheld.allows(count) && (!withheld.is_any() || withheld.allows(clients(spans)));
+    let told = found.as_ref().filter(|_| is_told);
+    let visits = |part: fn(&Dwell) -> &[u64], place: usize| {
+        let parts = found.as_ref().map_or(&[][..], part);
+        let is_told = is_told && (!withheld.is_any() || parts.iter().all(|visits| withheld.allows(*visits)));
+        is_told.then(|| parts.get(place).copied().unwrap_or(0))
+    };
     let histogram = HISTOGRAM_EDGES_S.iter().enumerate().map(|(place, from_s)| HistogramRange {
         from_s: *from_s,
         to_s: HISTOGRAM_EDGES_S.get(place + 1).copied(),
-        visits: histogram(place),
+        visits: visits(|dwell| &dwell.histogram, place),
     });
+    let unbanded = found.as_ref().map_or(0, |dwell| dwell.unbanded);
+    // What falls into no band is what is left of the count.
+    let are_bands_told = unbanded == 0 || withheld.allows(unbanded);
     let bands = bands.into_iter().enumerate().map(|(place, band)| BandCount {
         name: band.name,
         from_s: band.from_s,
         to_s: band.to_s,
-        visits: in_band(place),
+        visits: visits(|dwell| &dwell.bands, place).filter(|_| are_bands_told),
     });
+    let bands: Vec<BandCount> = bands.collect();
     DwellAnswer {
         from: rfc3339(window.from_ms),
         to: rfc3339(window.to_ms),
         is_clipped,
-        count: found.as_ref().map_or(0, |dwell| dwell.count),
-        mean_s: found.as_ref().map(|dwell| dwell.mean_s),
-        median_s: found.as_ref().map(|dwell| dwell.median_s),
-        p90_s: found.as_ref().map(|dwell| dwell.p90_s),
-        p95_s: found.as_ref().map(|dwell| dwell.p95_s),
-        max_s: found.as_ref().map(|dwell| dwell.max_s),
+        count: is_told.then_some(count),
+        mean_s: told.map(|dwell| dwell.mean_s),
+        median_s: told.map(|dwell| dwell.median_s),
+        p90_s: told.map(|dwell| dwell.p90_s),
+        p95_s: told.map(|dwell| dwell.p95_s),
+        max_s: told.map(|dwell| dwell.max_s),
         histogram: histogram.collect(),
-        bands: bands.collect(),
-        unbanded: found.as_ref().map_or(0, |dwell| dwell.unbanded),
+        unbanded: Some(unbanded).filter(|_| is_told && bands.iter().all(|band| band.visits.is_some())),
+        bands,
         groups: None,
         comparison: None,
     }
+}
+
+/// How many clients there are among visits.
+fn clients(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| span.client).collect::<HashSet<u32>>().len() as u64
 }
 
 /// The bands of the site the areas belong to; the default ones where they belong to none or to several.

@@ -33,8 +33,18 @@ pub struct LiveOccupancy {
     pub area_id: String,
     pub area_kind: &'static str,
     pub name: Option<String>,
-    pub current: i64,
+    /// Null where it is too small to be told to the reader.
+    pub current: Option<u64>,
     pub occupancy_limit: Option<i64>,
+}
+
+/// Kind and id.
+pub type AreaName = (&'static str, String);
+
+impl LiveOccupancy {
+    pub fn area_name(&self) -> AreaName {
+        (self.area_kind, self.area_id.clone())
+    }
 }
 
 /// Where a client is.
@@ -80,7 +90,7 @@ impl Feed {
 struct Told {
     /// The newest delivery whose positions were told; `None` while nobody listens.
     delivery: Option<i64>,
-    current: HashMap<(&'static str, String), i64>,
+    current: HashMap<AreaName, Option<u64>>,
 }
 
 async fn run(
@@ -131,8 +141,7 @@ fn look(conn: &ReadConnection, told: &mut Told) -> Result<Changes, StoreError> {
     let occupancy = queries::occupancy(conn, &Scope::default())?.into_iter().map(occupancy);
     let mut changed = Vec::new();
     for area in occupancy {
-        let key = (area.area_kind, area.area_id.clone());
-        if told.current.insert(key, area.current) != Some(area.current) {
+        if told.current.insert(area.area_name(), area.current) != Some(area.current) {
             changed.push(area);
         }
     }
@@ -147,7 +156,7 @@ pub fn occupancy(row: OccupancyRow) -> LiveOccupancy {
         area_id: row.area_id,
         area_kind: row.kind.name(),
         name: row.name,
-        current: row.by_kind.iter().sum(),
+        current: Some(row.by_kind.iter().sum::<i64>().unsigned_abs()),
         occupancy_limit: row.occupancy_limit,
     }
 }

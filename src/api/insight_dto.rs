@@ -62,13 +62,14 @@ pub struct AreaCapacity {
     pub site_id: Option<String>,
     pub map_id: Option<String>,
     pub occupancy_limit: i64,
-    pub mean: f64,
-    pub max: u64,
+    /// Null, as are other counts, where it is too small to be told to the caller.
+    pub mean: Option<f64>,
+    pub max: Option<u64>,
     /// Of the limit.
-    pub mean_share: f64,
-    pub max_share: f64,
+    pub mean_share: Option<f64>,
+    pub max_share: Option<f64>,
     /// Time with more clients than the limit.
-    pub over_limit_s: f64,
+    pub over_limit_s: Option<f64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -83,10 +84,10 @@ pub struct VisitorsAnswer {
 pub struct VisitorBucket {
     pub from: String,
     pub to: String,
-    pub unique_clients: u64,
+    pub unique_clients: Option<u64>,
     /// Never there before.
-    pub new_clients: u64,
-    pub returning_clients: u64,
+    pub new_clients: Option<u64>,
+    pub returning_clients: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]

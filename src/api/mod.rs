@@ -12,6 +12,7 @@ pub mod callbacks;
 mod description;
 pub mod dto;
 pub mod dwell;
+mod encoder;
 pub mod erase;
 mod error;
 mod examples;
@@ -31,11 +32,13 @@ pub mod patterns;
 pub mod rebuilds;
 pub mod sites;
 pub mod sql;
+mod sql_file;
 pub mod stream;
 mod table;
 pub mod unmapped;
 pub mod visits;
 pub mod what_if;
+mod withheld;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use super::params::{
     seconds, settled,
 };
 use super::table::{self, Columns, Kind, Wanted};
+use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::ids::Id;
 use crate::model::time::rfc3339;
@@ -38,6 +39,7 @@ const FLOW_GAP_S: f64 = 600.0;
 pub async fn flows(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<FlowParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
@@ -49,7 +51,9 @@ pub async fn flows(
     }
     api.question(move |conn| {
         require_areas(conn, &scope)?;
-        let flows = queries::flows(conn, &scope, filter, flow_gap_s)?.into_iter().map(|row| Flow {
+        let mut rows = queries::flows(conn, &scope, filter, flow_gap_s)?;
+        rows.retain(|row| withheld.allows(row.unique_clients.unsigned_abs()));
+        let flows = rows.into_iter().map(|row| Flow {
             from_area_id: row.from_id,
             from_name: row.from_name,
             to_area_id: row.to_id,
@@ -79,6 +83,7 @@ const HEATMAP: Columns = &[
 pub async fn heatmap(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<HeatmapParams>,
 ) -> Fallible<Response> {
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
@@ -108,7 +113,9 @@ pub async fn heatmap(
             stay_max_ms: rules.presence_timeout_ms,
         };
         let corner_m = |cell: i64| (cell * cell_mm) as f64 / 1000.0;
-        let cells = queries::heatmap(conn, &filter)?.into_iter().map(|row| HeatmapCell {
+        let mut rows = queries::heatmap(conn, &filter)?;
+        rows.retain(|row| withheld.allows(row.unique_clients.unsigned_abs()));
+        let cells = rows.into_iter().map(|row| HeatmapCell {
             x_m: corner_m(row.column),
             y_m: corner_m(row.row),
             fixes: row.fixes,

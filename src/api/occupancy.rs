@@ -9,6 +9,7 @@ use super::dto::{AreaOccupancy, ByKind, Occupancy, OccupancySeries, SeriesBucket
 use super::error::ApiError;
 use super::params::{self, OccupancyParams, Query, SeriesParams, Window, time_zone};
 use super::table::{self, Columns, Kind, Wanted};
+use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::calendar::{self, Width};
 use crate::model::metrics::{self, Bucket, Span};
@@ -40,12 +41,15 @@ const NOW: Columns = &[
 pub async fn now(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<OccupancyParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
     let rows = api.read(move |conn| queries::occupancy(conn, &scope)).await?;
     let areas = rows.into_iter().map(|row| {
-        let [wifi, unconnected, sdk, asset] = row.by_kind;
+        let by_kind = row.by_kind.map(i64::unsigned_abs);
+        let [wifi, unconnected, sdk, asset] = by_kind;
+        let is_told = by_kind.into_iter().all(|count| withheld.allows(count));
         AreaOccupancy {
             area_id: row.area_id,
             area_kind: row.kind.name(),
@@ -53,8 +57,8 @@ pub async fn now(
             site_id: row.site_id,
             map_id: row.map_id,
             source: row.source.name(),
-            current: row.by_kind.iter().sum(),
-            by_kind: ByKind { wifi, unconnected, sdk, asset },
+            current: withheld.count(by_kind.into_iter().sum()),
+            by_kind: is_told.then_some(ByKind { wifi, unconnected, sdk, asset }),
             occupancy_limit: row.occupancy_limit,
             as_of: row.site.and_then(|site| api.pipeline.site_clock_ms(site)).map(rfc3339),
         }
@@ -85,6 +89,7 @@ const SERIES: Columns = &[
 pub async fn series(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<SeriesParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
@@ -102,7 +107,7 @@ pub async fn series(
             let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
             let filter = window.spans(&min_dwell)?;
             let spans = whole(queries::spans(conn, &scope, filter)?, areas.len());
-            let mut found = answer(&spans, window, &bounds, zone);
+            let mut found = answer(&spans, window, &bounds, zone, withheld);
             if let Some(group) = group {
                 let groups = queries::grouped_spans(conn, &scope, filter, group)?;
                 if groups.len().saturating_mul(bounds.len()) > CELLS_MAX {
@@ -113,7 +118,7 @@ pub async fn series(
                     );
                     return Err(ApiError::BadRequest(detail));
                 }
-                found.groups = Some(groups.into_iter().map(|of| series_group(of, group, &bounds)).collect());
+                found.groups = Some(groups.into_iter().map(|of| series_group(of, group, &bounds, withheld)).collect());
             }
             Ok(found)
         };
@@ -132,10 +137,11 @@ pub fn whole(spans: Vec<Span>, areas: usize) -> Vec<Span> {
     if areas > 1 { metrics::merge_by_client(spans) } else { spans }
 }
 
-fn series_group(of: SpanGroup, group: Group, bounds: &[i64]) -> SeriesGroup {
+fn series_group(of: SpanGroup, group: Group, bounds: &[i64], withheld: Withheld) -> SeriesGroup {
     let spans = if group == Group::Area { of.spans } else { metrics::merge_by_client(of.spans) };
     let (buckets, total) = metrics::series_and_total(&spans, bounds);
-    SeriesGroup { key: of.key, name: of.name, total: bucket(total), buckets: buckets.into_iter().map(bucket).collect() }
+    let told = |found| bucket(found, withheld);
+    SeriesGroup { key: of.key, name: of.name, total: told(total), buckets: buckets.into_iter().map(told).collect() }
 }
 
 fn series_rows(answer: &OccupancySeries) -> Vec<Value> {
@@ -160,35 +166,37 @@ pub fn with(mut row: Value, more: Value) -> Value {
 }
 
 /// The series of some visits.
-pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz) -> OccupancySeries {
+pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz, withheld: Withheld) -> OccupancySeries {
     let (buckets, total) = metrics::series_and_total(spans, bounds);
     let current = spans
         .iter()
-        .filter(|span| span.entered_ms < window.to_ms && span.exited_ms.is_none_or(|exit| exit >= window.to_ms))
-        .filter(|span| span.exited_ms != Some(span.entered_ms))
+        .filter(|span| span.entered_ms < window.to_ms && span.exited_ms().is_none_or(|exit| exit >= window.to_ms))
+        .filter(|span| span.exited_ms() != Some(span.entered_ms))
         .count() as u64;
     OccupancySeries {
         from: rfc3339(window.from_ms),
         to: rfc3339(window.to_ms),
         time_zone: zone.name().to_owned(),
-        total: bucket(total),
-        buckets: buckets.into_iter().map(bucket).collect(),
-        current,
+        total: bucket(total, withheld),
+        buckets: buckets.into_iter().map(|found| bucket(found, withheld)).collect(),
+        current: withheld.count(current),
         groups: None,
         comparison: None,
     }
 }
 
-fn bucket(bucket: Bucket) -> SeriesBucket {
+fn bucket(bucket: Bucket, withheld: Withheld) -> SeriesBucket {
+    // Of few clients, visits are not told either, however many.
+    let count = |count: u64| withheld.count(count).filter(|_| withheld.allows(bucket.unique_clients));
     SeriesBucket {
         from: rfc3339(bucket.from_ms),
         to: rfc3339(bucket.to_ms),
-        min: bucket.min,
-        max: bucket.max,
-        mean: bucket.mean,
-        entries: bucket.entries,
-        exits: bucket.exits,
-        unique_clients: bucket.unique_clients,
+        min: count(bucket.min),
+        max: count(bucket.max),
+        mean: withheld.mean(bucket.mean),
+        entries: count(bucket.entries),
+        exits: count(bucket.exits),
+        unique_clients: count(bucket.unique_clients),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `/v1/occupancy/profile`, `/peaks` and `/capacity`, and `/v1/visitors`: what comes back every week, when it was
 //! fullest, how full that was, and who came for the first time.
 
+use std::cmp::Ordering;
+
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Datelike, Timelike, Utc};
@@ -9,6 +11,7 @@ use super::insight_dto::{AreaCapacity, Capacity, Peak, Peaks, Profile, ProfileHo
 use super::occupancy::{require_areas, site_zone, whole};
 use super::params::{CapacityParams, PeakParams, ProfileParams, Query, VisitorParams, Window, limit, time_zone};
 use super::table::{self, Columns, Kind, Wanted};
+use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::calendar::{self, Width};
 use crate::model::metrics;
@@ -30,6 +33,7 @@ const PROFILE: Columns = &[
 pub async fn profile(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<ProfileParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
@@ -59,9 +63,9 @@ pub async fn profile(
             ProfileHour {
                 weekday: place as u32 / 24 + 1,
                 hour: place as u32 % 24,
-                mean: is_there.then(|| client_s / length_s),
-                max: is_there.then_some(max),
-                entries: is_there.then(|| entries as f64 / (length_s / 3600.0)),
+                mean: withheld.mean(client_s / length_s).filter(|_| is_there),
+                max: withheld.count(max).filter(|_| is_there),
+                entries: withheld.mean(entries as f64 / (length_s / 3600.0)).filter(|_| is_there),
             }
         });
         let answer = Profile {
@@ -84,6 +88,7 @@ const PEAKS: Columns =
 pub async fn peaks(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<PeakParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
@@ -97,7 +102,8 @@ pub async fn peaks(
         let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
         let spans = whole(queries::spans(conn, &scope, filter)?, areas.len());
-        let found = metrics::peaks(&spans, &bounds).into_iter().take(limit as usize);
+        let found = metrics::peaks(&spans, &bounds).into_iter().filter(|peak| withheld.allows(peak.max));
+        let found = found.take(limit as usize);
         let peaks = found.map(|peak| Peak {
             from: rfc3339(peak.from_ms),
             to: rfc3339(peak.to_ms),
@@ -135,6 +141,7 @@ const CAPACITY: Columns = &[
 pub async fn capacity(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<CapacityParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
@@ -149,20 +156,23 @@ pub async fn capacity(
             let spans = queries::spans(conn, &one, filter)?;
             let total = metrics::series(&spans, &[window.from_ms, window.to_ms]).remove(0);
             let over_ms = metrics::over_limit_ms(&spans, window.from_ms, window.to_ms, limit);
+            let (mean, max) = (withheld.mean(total.mean), withheld.count(total.max));
+            // Time over a limit that is small itself tells of as few.
+            let is_told = withheld.allows(total.max) && withheld.allows(limit as u64 + 1);
             found.push(AreaCapacity {
                 area_id: area.id,
                 name: area.name,
                 site_id: area.site_id,
                 map_id: area.map_id,
                 occupancy_limit: limit,
-                mean: total.mean,
-                max: total.max,
-                mean_share: total.mean / limit as f64,
-                max_share: total.max as f64 / limit as f64,
-                over_limit_s: over_ms as f64 / 1000.0,
+                mean,
+                max,
+                mean_share: mean.map(|mean| mean / limit as f64),
+                max_share: max.map(|max| max as f64 / limit as f64),
+                over_limit_s: is_told.then_some(over_ms as f64 / 1000.0),
             });
         }
-        found.sort_by(|a, b| b.max_share.total_cmp(&a.max_share));
+        found.sort_by(|a, b| b.max_share.partial_cmp(&a.max_share).unwrap_or(Ordering::Equal));
         let answer = Capacity { from: rfc3339(window.from_ms), to: rfc3339(window.to_ms), areas: found };
         table::answer(form, "capacity", &answer, CAPACITY, |answer| answer.areas.iter().map(table::row).collect())
     })
@@ -183,6 +193,7 @@ const VISITORS: Columns = &[
 pub async fn visitors(
     State(api): State<Api>,
     Wanted(form): Wanted,
+    withheld: Withheld,
     Query(params): Query<VisitorParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
@@ -196,12 +207,16 @@ pub async fn visitors(
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
         let first_ms = queries::first_visits(conn, &scope, window.to_ms)?.into_iter().collect();
         let found = metrics::visitors(&queries::spans(conn, &scope, filter)?, &first_ms, &bounds);
-        let buckets = found.into_iter().map(|bucket| VisitorBucket {
-            from: rfc3339(bucket.from_ms),
-            to: rfc3339(bucket.to_ms),
-            unique_clients: bucket.unique_clients,
-            new_clients: bucket.new_clients,
-            returning_clients: bucket.unique_clients - bucket.new_clients,
+        let buckets = found.into_iter().map(|bucket| {
+            let returning = bucket.unique_clients - bucket.new_clients;
+            let is_told = withheld.allows(bucket.new_clients) && withheld.allows(returning);
+            VisitorBucket {
+                from: rfc3339(bucket.from_ms),
+                to: rfc3339(bucket.to_ms),
+                unique_clients: withheld.count(bucket.unique_clients),
+                new_clients: is_told.then_some(bucket.new_clients),
+                returning_clients: is_told.then_some(returning),
+            }
         });
         let answer = VisitorsAnswer {
             from: rfc3339(window.from_ms),

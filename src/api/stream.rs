@@ -3,6 +3,7 @@
 //! A stream begins with the whole state. A reader that comes back after a break, with the id of the last event it has read,
 //! or that was too slow, is told of the alerts it missed, and the rest as it stands now: nothing is kept for anybody.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::bookmark::{Bookmark, UNTOLD};
 use super::error::ApiError;
-use super::feed::{self, Changes};
+use super::feed::{self, AreaName, Changes, LiveOccupancy};
 use super::line::{self, Line, Reader, event};
 use super::params::{Query, StreamParams, settled};
+use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::ids::AlertKey;
 use crate::problem::Problem;
@@ -46,17 +48,20 @@ struct Wish {
     occupancy: bool,
     positions: bool,
     alerts: bool,
+    withheld: Withheld,
 }
 
 impl Wish {
-    fn of(params: StreamParams) -> Result<Wish, ApiError> {
-        let topics = params.topics.as_deref().unwrap_or("occupancy,alerts");
+    fn of(params: StreamParams, withheld: Withheld) -> Result<Wish, ApiError> {
+        let usual = if withheld.is_any() { "occupancy" } else { "occupancy,alerts" };
+        let topics = params.topics.as_deref().unwrap_or(usual);
         let mut wish = Wish {
             site: params.site.as_deref().map(settled),
             map: params.map.as_deref().map(settled),
             occupancy: false,
             positions: false,
             alerts: false,
+            withheld,
         };
         for topic in topics.split(',') {
             match topic {
@@ -68,6 +73,11 @@ impl Wish {
                     return Err(ApiError::BadRequest(detail));
                 }
             }
+        }
+        if withheld.is_any() && (wish.positions || wish.alerts) {
+            let detail = "counts of few clients are withheld from you: `topics` may only be occupancy; positions and alerts \
+                          tell of single clients and need the scope `sql`";
+            return Err(ApiError::BadRequest(detail.into()));
         }
         Ok(wish)
     }
@@ -100,17 +110,18 @@ impl Wish {
 pub async fn stream(
     State(api): State<Api>,
     headers: HeaderMap,
+    withheld: Withheld,
     Query(params): Query<StreamParams>,
 ) -> Fallible<Sse<impl tokio_stream::Stream<Item = <Reader as tokio_stream::Stream>::Item>>> {
     let header = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let last = [header, params.last_event_id.clone()].into_iter().flatten().find(|id| !id.is_empty());
-    let wish = Wish::of(params)?;
+    let wish = Wish::of(params, withheld)?;
     // Listened to before the state is read: nothing falls between them.
     let (alerts, changes) = (api.pipeline.alert_events(), api.feed.listen());
     let from = last.map_or(From::Beginning, |id| From::Event(Bookmark::read(&id)));
-    let (first, bookmark) = begin(&api, &wish, from).await?;
+    let begun = begin(&api, &wish, from).await?;
     let (line, reader) = line::line();
-    tokio::spawn(forward(api, wish, first, bookmark, alerts, changes, line));
+    tokio::spawn(forward(api, wish, begun, alerts, changes, line));
     Ok(Sse::new(reader).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
@@ -121,8 +132,16 @@ enum From {
     Event(Option<Bookmark>),
 }
 
-/// What a reader is told first, and how far it has been told then.
-async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<(Vec<Event>, Bookmark)> {
+/// What a reader is told first.
+struct Begun {
+    events: Vec<Event>,
+    /// How far it has been told then.
+    bookmark: Bookmark,
+    /// Areas whose occupancy is withheld as of now: while it stays so, not even that it changes is told.
+    hidden: HashSet<AreaName>,
+}
+
+async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<Begun> {
     let wish = wish.clone();
     api.read(move |conn| {
         // Before what is told, so that an alert in between is told twice rather than never.
@@ -132,6 +151,7 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<(Vec<Event>, Book
             From::Event(None) | From::Beginning => None,
         };
         let mut events = Vec::new();
+        let mut hidden = HashSet::new();
         if let From::Event(bookmark) = &from {
             let detail = match (bookmark, &missed) {
                 (_, Some(_)) => "what was missed comes next",
@@ -144,7 +164,9 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<(Vec<Event>, Book
         }
         if wish.occupancy {
             let scope = Scope { site: wish.site.clone(), map: wish.map.clone(), ..Scope::default() };
-            let areas: Vec<_> = queries::occupancy(conn, &scope)?.into_iter().map(feed::occupancy).collect();
+            let areas = queries::occupancy(conn, &scope)?.into_iter().map(feed::occupancy);
+            let areas: Vec<_> = areas.map(|area| told(&area, wish.withheld)).collect();
+            hidden = areas.iter().filter(|area| area.current.is_none()).map(LiveOccupancy::area_name).collect();
             events.push(event("occupancy", &json!({"is_whole": true, "areas": areas})));
         }
         if let (From::Event(Some(before)), Some(missed)) = (from, missed) {
@@ -154,7 +176,7 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<(Vec<Event>, Book
                 bookmark.note(&found);
                 events.push(event(&found.event_type, &found).id(bookmark.to_string()));
             }
-            return Ok((events, bookmark));
+            return Ok(Begun { events, bookmark, hidden });
         }
         let mut bookmark = Bookmark { newest, ..Bookmark::default() };
         if wish.alerts {
@@ -167,7 +189,7 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<(Vec<Event>, Book
         } else {
             events = marked(events, &bookmark.to_string());
         }
-        Ok((events, bookmark))
+        Ok(Begun { events, bookmark, hidden })
     })
     .await
 }
@@ -190,12 +212,25 @@ fn missed(conn: &ReadConnection, wish: &Wish, since: &Bookmark) -> Result<Option
     Ok((found.len() <= MISSED_ALERTS).then_some(found))
 }
 
-/// What has changed, as far as it is wished for.
-fn changed(wish: &Wish, changes: &Changes) -> Vec<Event> {
+/// An area as the reader may see it.
+fn told(area: &LiveOccupancy, withheld: Withheld) -> LiveOccupancy {
+    LiveOccupancy { current: area.current.and_then(|current| withheld.count(current)), ..area.clone() }
+}
+
+/// What has changed, as far as it is wished for and may be told.
+fn changed(wish: &Wish, changes: &Changes, hidden: &mut HashSet<AreaName>) -> Vec<Event> {
     let mut events = Vec::new();
     if wish.occupancy {
-        let is_of = |area: &&feed::LiveOccupancy| wish.is_of(area.site_id.as_ref(), area.map_id.as_ref());
-        let areas: Vec<_> = changes.occupancy.iter().filter(is_of).collect();
+        let is_of = |area: &&LiveOccupancy| wish.is_of(area.site_id.as_ref(), area.map_id.as_ref());
+        let areas = changes.occupancy.iter().filter(is_of).map(|area| told(area, wish.withheld));
+        let areas = areas.filter(|area| match area.current {
+            None => hidden.insert(area.area_name()),
+            Some(_) => {
+                hidden.remove(&area.area_name());
+                true
+            }
+        });
+        let areas: Vec<_> = areas.collect();
         if !areas.is_empty() {
             events.push(event("occupancy", &json!({"is_whole": false, "areas": areas})));
         }
@@ -214,13 +249,12 @@ fn changed(wish: &Wish, changes: &Changes) -> Vec<Event> {
 async fn forward(
     api: Api,
     wish: Wish,
-    first: Vec<Event>,
-    mut bookmark: Bookmark,
+    begun: Begun,
     mut alerts: broadcast::Receiver<Arc<AlertEvent>>,
     mut changes: broadcast::Receiver<Arc<Changes>>,
     line: Line,
 ) {
-    let mut next = first;
+    let Begun { events: mut next, mut bookmark, mut hidden } = begun;
     let mut stopping = api.stopping.clone();
     loop {
         for event in next.drain(..) {
@@ -237,7 +271,7 @@ async fn forward(
                 bookmark.note(&found);
                 vec![event(&found.event_type, &*found)]
             }),
-            received = changes.recv() => received.map(|found| changed(&wish, &found)),
+            received = changes.recv() => received.map(|found| changed(&wish, &found, &mut hidden)),
             _ = stopping.changed() => return,
             () = line.closed() => return,
         };
@@ -245,9 +279,9 @@ async fn forward(
             Ok(events) => marked(events, &bookmark.to_string()),
             Err(RecvError::Closed) => return,
             Err(RecvError::Lagged(_)) => match begin(&api, &wish, From::Event(Some(bookmark.clone()))).await {
-                Ok((events, now)) => {
-                    bookmark = now;
-                    events
+                Ok(begun) => {
+                    (bookmark, hidden) = (begun.bookmark, begun.hidden);
+                    begun.events
                 }
                 Err(_) => return,
             },

@@ -10,6 +10,7 @@ use super::dto::{WhatIfAnswer, WhatIfZone};
 use super::error::ApiError;
 use super::params::{Window, settled, time_zone};
 use super::sites::bands_of;
+use super::withheld::Withheld;
 use super::{Api, Fallible, dwell, occupancy};
 use crate::config;
 use crate::floorplan;
@@ -50,8 +51,8 @@ pub async fn zone(State(api): State<Api>, JsonBody(asked): JsonBody<WhatIfZone>)
     let spans = spans.await.map_err(|_| ApiError::Stopped)??;
     Ok(Json(WhatIfAnswer {
         map_id,
-        occupancy: occupancy::answer(&spans, window, &bounds, zone),
-        dwell: dwell::answer(&spans, window, true, bands_of(&site)),
+        occupancy: occupancy::answer(&spans, window, &bounds, zone, Withheld::default()),
+        dwell: dwell::answer(&spans, window, true, bands_of(&site), Withheld::default()),
     }))
 }
 

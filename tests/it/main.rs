@@ -31,3 +31,4 @@ mod sql;
 mod stream;
 mod upgrade;
 mod vendor_examples;
+mod withheld;

@@ -17,7 +17,8 @@ import { extentOf, plane, polygonOf } from './geometry';
 
 /// How full a zone is shown to be: 0 empty to 1 full, and over.
 export interface Shade {
-  count: number;
+  /// Null: too few to be told.
+  count: number | null;
   fullness: number;
   isOver: boolean;
 }
@@ -140,7 +141,7 @@ export class Plan {
       fill: new Fill({ color: fill }),
       stroke: new Stroke({ color: stroke, width }),
       text: new Text({
-        text: shade ? [String(shade.count), '700 18px system-ui, sans-serif', '\n', '', name, '500 12px system-ui, sans-serif'] : [name, '500 12px system-ui, sans-serif'],
+        text: shade ? [String(shade.count ?? '–'), '700 18px system-ui, sans-serif', '\n', '', name, '500 12px system-ui, sans-serif'] : [name, '500 12px system-ui, sans-serif'],
         overflow: false,
         fill: new Fill({ color: this.dark ? '#f2f7f7' : '#10272a' }),
         stroke: new Stroke({ color: this.dark ? 'rgba(16, 24, 26, 0.9)' : 'rgba(255, 255, 255, 0.9)', width: 4 }),

@@ -24,7 +24,8 @@ export const inks = (dark: boolean) =>
 /// What a chart shows, in words and figures: the first of each row is its heading.
 export interface ChartTable {
   columns: string[];
-  rows: (string | number)[][];
+  /// Null: withheld.
+  rows: (string | number | null | undefined)[][];
 }
 
 /// Of a grid: its edges are those of its labels.
@@ -134,7 +135,7 @@ function Figures({ title, table }: { title: string; table: ChartTable }) {
           {table.rows.map((row, index) => (
             <tr key={index}>
               {row.map((value, column) => {
-                const shown = typeof value === 'number' ? value.toLocaleString('en') : value;
+                const shown = typeof value === 'number' ? value.toLocaleString('en') : (value ?? '–');
                 return column === 0 ? <th scope="row">{shown}</th> : <td class={isNumeric(table, column) ? 'number' : ''}>{shown}</td>;
               })}
             </tr>
@@ -147,11 +148,11 @@ function Figures({ title, table }: { title: string; table: ChartTable }) {
 
 /// Whether all that a column says begins with a figure: 12, 54 %, 3 min.
 const isNumeric = ({ rows }: ChartTable, column: number) =>
-  column > 0 && rows.every((row) => typeof row[column] === 'number' || /^([+−]?\d|$)/.test(row[column] ?? ''));
+  column > 0 && rows.every((row) => typeof row[column] === 'number' || /^([+−]?\d|–?$)/.test(row[column] ?? ''));
 
 /// As RFC 4180 has it, with the mark by which spreadsheets know UTF-8; what they would take for a formula is text.
 function saveCsv({ columns, rows }: ChartTable, title: string): void {
-  const field = (value: string | number) => (typeof value === 'number' ? String(value) : `"${value.replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`);
+  const field = (value: string | number | null | undefined) => (typeof value !== 'string' ? String(value ?? '') : `"${value.replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`);
   const text = [columns, ...rows].map((row) => row.map(field).join(',') + '\r\n').join('');
   const url = URL.createObjectURL(new Blob(['\uFEFF', text], { type: 'text/csv' }));
   download(url, `${title}.csv`);

@@ -7,6 +7,7 @@ import { type LivePosition, areaKey, firing, occupancy, onPositions } from '../l
 import { Dots, kindColours } from '../plan/dots';
 import { Plan, type Shade } from '../plan/plan';
 import { Zoom } from '../plan/zoom';
+import { isWithheld, session } from '../session';
 import { type Area, type FloorMap, isDark, isKiosk, map, mapAreas, site, zone } from '../state';
 import { strings } from '../strings';
 import { clock } from '../time';
@@ -47,7 +48,7 @@ function Floor({ floor }: { floor: FloorMap }) {
       <PlanView floor={floor} zones={zones} shades={shades} />
       <aside class="side">
         <ZoneTable zones={zones} shades={shades} />
-        <FiringAlerts />
+        {!isWithheld.value && <FiringAlerts />}
         {!isKiosk.value && <Layers shadesBy={shadesBy} />}
         {!isKiosk.value && <Sources />}
       </aside>
@@ -56,13 +57,16 @@ function Floor({ floor }: { floor: FloorMap }) {
 }
 
 function shadesOf(zones: Area[], by: string): Map<string, Shade> {
-  const count = (area: Area) => occupancy.value.get(areaKey(area.kind, area.area_id)) ?? 0;
-  const fullest = Math.max(FULL_AT_LEAST, ...zones.map(count));
+  const count = (area: Area) => occupancy.value.get(areaKey(area.kind, area.area_id));
+  const fullest = Math.max(FULL_AT_LEAST, ...zones.map((area) => count(area) ?? 0));
   return new Map(
     zones.map((area) => {
       const limit = area.occupancy_limit;
-      const fullness = by === 'share' ? (limit ? count(area) / limit : 0) : count(area) / fullest;
-      return [area.area_id, { count: count(area), fullness, isOver: limit != null && count(area) > limit }];
+      // Null is told as such; an area of which nothing came yet is empty.
+      const told = count(area);
+      const here = told ?? 0;
+      const fullness = by === 'share' ? (limit ? here / limit : 0) : here / fullest;
+      return [area.area_id, { count: told === undefined ? 0 : told, fullness, isOver: limit != null && here > limit }];
     }),
   );
 }
@@ -88,7 +92,8 @@ function PlanView({ floor, zones, shades }: { floor: FloorMap; zones: Area[]; sh
       counts.value = dots.current?.counts() ?? {};
     }, 1000);
     const abort = new AbortController();
-    void placeClients(floor.map_id, abort.signal, (positions) => dots.current?.move(floor.map_id, positions));
+    if (!isWithheld.value)
+      void placeClients(floor.map_id, abort.signal, (positions) => dots.current?.move(floor.map_id, positions));
     return () => {
       abort.abort();
       clearInterval(timer);
@@ -148,13 +153,17 @@ function useHeat(plan: { current?: Plan }, floor: FloorMap, isShown: boolean, da
 
 function ZoneTable({ zones, shades }: { zones: Area[]; shades: Map<string, Shade> }) {
   const rows = zones.map((area) => ({ area, shade: shades.get(area.area_id) ?? { count: 0, fullness: 0, isOver: false } }));
-  rows.sort((a, b) => b.shade.count - a.shade.count || (a.area.name ?? '').localeCompare(b.area.name ?? ''));
+  rows.sort((a, b) => (b.shade.count ?? 0) - (a.shade.count ?? 0) || (a.area.name ?? '').localeCompare(b.area.name ?? ''));
   const here = Object.values(counts.value).reduce((sum, n) => sum + n, 0);
   return (
     <section aria-label={words.zones}>
-      <p class="big" data-testid="clients-here">
-        <strong>{here}</strong> {words.here}
-      </p>
+      {isWithheld.value ? (
+        <p class="quiet">{words.withheld(session.value?.counts_withheld_below ?? 0)}</p>
+      ) : (
+        <p class="big" data-testid="clients-here">
+          <strong>{here}</strong> {words.here}
+        </p>
+      )}
       {zones.length === 0 ? (
         <Empty>{words.noZones}</Empty>
       ) : (
@@ -178,7 +187,7 @@ function ZoneTable({ zones, shades }: { zones: Area[]; shades: Map<string, Shade
                   <a href={linkTo('history', { area: area.area_id })}>{area.name ?? area.area_id}</a>
                 </th>
                 <td class="number count">
-                  {shade.count}
+                  {shade.count ?? '–'}
                   {shade.isOver && <span class="hidden"> {words.over}</span>}
                 </td>
                 <td class="number limit">{area.occupancy_limit ?? ''}</td>

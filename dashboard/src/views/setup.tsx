@@ -35,7 +35,7 @@ async function look(signal: AbortSignal): Promise<Known> {
     told(client.GET('/v1/unmapped', { signal })),
     told(client.GET('/v1/occupancy', { params: { query: { area_kind: 'zone' } }, signal })),
   ]);
-  const here = occupancy.areas.map((area) => area.current).filter((current) => current > 0);
+  const here = occupancy.areas.map((area) => area.current ?? 0).filter((current) => current > 0);
   return { sources: sources.sources, sites: sites.sites, maps: maps.maps, unmapped, clients: here.reduce((sum, current) => sum + current, 0), zones: here.length };
 }
 

@@ -22,7 +22,7 @@ export function Capacity({ question }: { question: Question }) {
   return (
     <Part title={words.capacity} asked={asked} empty={words.noCapacity} isEmpty={({ areas }) => areas.length === 0}>
       {({ areas }) => {
-        const ordered = [...areas].sort((a, b) => b.max_share - a.max_share);
+        const ordered = [...areas].sort((a, b) => (b.max_share ?? 0) - (a.max_share ?? 0));
         const [first] = ordered;
         if (!first) return null;
         const shown = ordered.slice(0, BARS_MAX);
@@ -37,7 +37,7 @@ export function Capacity({ question }: { question: Question }) {
             summary={words.capacitySummary(nameOf(first), percent(first.max_share))}
             table={{
               columns: [words.area, words.limit, words.meanOf, words.most, words.meanShare, words.maxShare, words.overFor],
-              rows: ordered.map((one) => [nameOf(one), one.occupancy_limit, tenth(one.mean), one.max, percent(one.mean_share), percent(one.max_share), one.over_limit_s > 0 ? length(one.over_limit_s) : '']),
+              rows: ordered.map((one) => [nameOf(one), one.occupancy_limit, tenth(one.mean), one.max, percent(one.mean_share), percent(one.max_share), one.over_limit_s === 0 ? '' : length(one.over_limit_s)]),
             }}
           />
         );
@@ -68,7 +68,7 @@ function optionOf(areas: Area[], dark: boolean): ChartOption {
           [words.limit, whole(one.occupancy_limit)],
           [words.meanOf, `${rounded(one.mean)} (${percent(one.mean_share)})`],
           [words.most, `${whole(one.max)} (${percent(one.max_share)})`],
-          ...(one.over_limit_s > 0 ? ([[words.overFor, length(one.over_limit_s)]] as [string, string][]) : []),
+          ...(one.over_limit_s ? ([[words.overFor, length(one.over_limit_s)]] as [string, string][]) : []),
         ]);
       },
     },

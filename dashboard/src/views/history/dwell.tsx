@@ -4,7 +4,7 @@ import { strings } from '../../strings';
 import type { Asked } from '../../ui/ask';
 import { Chart, type ChartOption, type ChartTable, boundByLabels, inks } from '../../ui/chart';
 import type { DwellAnswer } from '../history';
-import { length, percent, tip, whole } from './labels';
+import { type Figure, length, percent, share, tip, whole } from './labels';
 import { countAxis } from './occupancy';
 import { Part } from './part';
 
@@ -14,31 +14,31 @@ const words = strings.history;
 interface Row {
   name: string;
   length: string;
-  now: number;
-  before: number | undefined;
+  now: Figure;
+  before: Figure;
 }
 
 export function Dwell({ asked }: { asked: Asked<DwellAnswer> }) {
   return (
     <>
-      <Part title={words.histogram} asked={asked} empty={words.noDwell} isEmpty={(found) => found.count === 0}>
+      <Part title={words.histogram} asked={asked} empty={words.noDwell} isEmpty={(found) => !found.count}>
         {(found) => (
           <Bars
             title={words.histogram}
             rows={histogramOf(found)}
             answer={found}
-            summary={words.histogramSummary(whole(found.count), length(found.median_s ?? 0), length(found.p90_s ?? 0))}
+            summary={words.histogramSummary(whole(found.count), length(found.median_s), length(found.p90_s))}
           />
         )}
       </Part>
-      {asked.data && asked.data.count > 0 && asked.data.bands.length > 0 && <Bands found={asked.data} />}
+      {asked.data && asked.data.count && asked.data.bands.length > 0 && <Bands found={asked.data} />}
     </>
   );
 }
 
 function Bands({ found }: { found: DwellAnswer }) {
   const rows = bandsOf(found);
-  const parts = rows.map((row) => `${row.name} ${percent(row.now / found.count)}`).join(', ');
+  const parts = rows.map((row) => `${row.name} ${percent(share(row.now, found.count))}`).join(', ');
   return <Bars title={words.bands} rows={rows} answer={found} summary={words.bandsSummary(parts)} />;
 }
 
@@ -52,7 +52,7 @@ function histogramOf({ histogram, comparison }: DwellAnswer): Row[] {
     const name = to_s == null ? words.over(length(from_s)) : words.fromTo(length(from_s), length(to_s));
     return { name, length: name, now: visits, before: comparison?.histogram[i]?.visits };
   });
-  const last = rows.findLastIndex((row) => row.now > 0 || (row.before ?? 0) > 0);
+  const last = rows.findLastIndex((row) => (row.now ?? 0) > 0 || (row.before ?? 0) > 0);
   return rows.slice(0, Math.max(6, last + 1));
 }
 
@@ -61,9 +61,9 @@ function bandsOf({ bands, unbanded, comparison }: DwellAnswer): Row[] {
     name,
     length: to_s == null ? words.over(length(from_s - 1)) : words.fromTo(length(from_s), length(to_s)),
     now: visits,
-    before: comparison?.bands.find((one) => one.name === name)?.visits ?? (comparison ? 0 : undefined),
+    before: comparison?.bands.find((one) => one.name === name)?.visits,
   }));
-  if (unbanded > 0) rows.push({ name: words.unbanded, length: '', now: unbanded, before: comparison?.unbanded });
+  if (unbanded) rows.push({ name: words.unbanded, length: '', now: unbanded, before: comparison?.unbanded });
   return rows;
 }
 
@@ -71,7 +71,7 @@ function tableOf(rows: Row[], { count, comparison }: DwellAnswer): ChartTable {
   const hasNames = rows.some((row) => row.name !== row.length);
   return {
     columns: [...(hasNames ? [words.band] : []), words.length, words.visits, words.share, ...(comparison ? [words.then] : [])],
-    rows: rows.map((row) => [...(hasNames ? [row.name] : []), row.length, row.now, percent(row.now / count), ...(comparison ? [row.before ?? 0] : [])]),
+    rows: rows.map((row) => [...(hasNames ? [row.name] : []), row.length, row.now, percent(share(row.now, count)), ...(comparison ? [row.before] : [])]),
   };
 }
 
@@ -90,8 +90,8 @@ function optionOf(rows: Row[], { count, comparison }: DwellAnswer, dark: boolean
       formatter: (params: { dataIndex: number }[]) => {
         const row = rows[params[0]?.dataIndex ?? 0];
         if (!row) return '';
-        const lines: [string, string][] = [[words.visits, `${whole(row.now)} (${percent(row.now / count)})`]];
-        if (row.before !== undefined) lines.push([words.then, whole(row.before)]);
+        const lines: [string, string][] = [[words.visits, `${whole(row.now)} (${percent(share(row.now, count))})`]];
+        if (row.before != null) lines.push([words.then, whole(row.before)]);
         return tip(row.name === row.length || !row.length ? row.name : `${row.name}, ${row.length}`, lines);
       },
     },

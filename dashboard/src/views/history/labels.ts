@@ -6,15 +6,23 @@ import { clock, dateAndTime, duration, partsOf } from '../../time';
 
 const words = strings.history;
 
-export const whole = (n: number) => Math.round(n).toLocaleString('en');
+/// A figure; none where the server withholds it.
+export type Figure = number | null | undefined;
+
+const told = (n: Figure, write: (n: number) => string) => (n == null ? '–' : write(n));
+
+export const whole = (n: Figure) => told(n, (n) => Math.round(n).toLocaleString('en'));
 /// One decimal where that says more.
-export const rounded = (n: number) => n.toLocaleString('en', { maximumFractionDigits: n < 100 ? 1 : 0 });
-export const percent = (share: number) => `${(share * 100).toLocaleString('en', { maximumFractionDigits: Math.abs(share) < 0.1 ? 1 : 0 })} %`;
+export const rounded = (n: Figure) => told(n, (n) => n.toLocaleString('en', { maximumFractionDigits: n < 100 ? 1 : 0 }));
+export const percent = (share: Figure) => told(share, (share) => `${(share * 100).toLocaleString('en', { maximumFractionDigits: Math.abs(share) < 0.1 ? 1 : 0 })} %`);
 /// For tables: no more digits than mean something.
-export const tenth = (n: number) => Math.round(n * 10) / 10;
+export const tenth = (n: Figure) => (n == null ? '–' : Math.round(n * 10) / 10);
+/// A part of a whole.
+export const share = (part: Figure, whole: Figure) => (part == null || !whole ? undefined : part / whole);
 
 /// A length of time, to the second where that is not much of it.
-export function length(seconds: number): string {
+export function length(seconds: Figure): string {
+  if (seconds == null) return '–';
   const s = Math.round(seconds);
   if (s < 60 || s >= 600) return duration(s);
   return s % 60 === 0 ? `${s / 60} min` : `${Math.floor(s / 60)} min ${s % 60} s`;
@@ -79,7 +87,8 @@ export function tip(title: string, lines: [name: string, value: string][]): HTML
 }
 
 /// A change against before, in words.
-export function change(now: number, before: number, shown: (n: number) => string): string {
+export function change(now: Figure, before: Figure, shown: (n: number) => string): string | undefined {
+  if (now == null || before == null) return undefined;
   if (before === 0) return now === 0 ? words.same(shown(before)) : words.changeFromNone(shown(before));
   const share = (now - before) / before;
   if (Math.abs(share) < 0.0005) return words.same(shown(before));

@@ -4,7 +4,7 @@ import { address } from '../../api';
 import { strings } from '../../strings';
 import { Chart, type ChartOption, type ChartTable, boundByLabels, inks, palette } from '../../ui/chart';
 import type { Series } from '../history';
-import { axisLabels, moment, rounded, stretch, tenth, tip, whole } from './labels';
+import { type Figure, axisLabels, moment, rounded, stretch, tenth, tip, whole } from './labels';
 import type { Question } from './question';
 
 const words = strings.history;
@@ -14,7 +14,7 @@ type Bucket = Series['buckets'][number];
 export function Occupancy({ question, series }: { question: Question; series: Series }) {
   const { when, where, who, min_dwell, bucket, compare, limit } = question;
   const before = aligned(series);
-  const highest = series.buckets.reduce<Bucket | undefined>((top, one) => (!top || one.max > top.max ? one : top), undefined);
+  const highest = series.buckets.reduce<Bucket | undefined>((top, one) => ((one.max ?? 0) > (top?.max ?? 0) ? one : top), undefined);
   return (
     <Chart
       isWide
@@ -30,7 +30,7 @@ export function Occupancy({ question, series }: { question: Question; series: Se
 }
 
 /// The mean of the period before that belongs to each bucket, the same time after its start.
-function aligned({ from, buckets, comparison }: Series): (number | undefined)[] | undefined {
+function aligned({ from, buckets, comparison }: Series): Figure[] | undefined {
   if (!comparison) return undefined;
   const moved = Date.parse(from) - Date.parse(comparison.from);
   const spans = comparison.buckets.map((one) => ({ from: Date.parse(one.from) + moved, to: Date.parse(one.to) + moved, mean: one.mean }));
@@ -95,7 +95,7 @@ function optionOf(series: Series, before: ReturnType<typeof aligned>, limit: num
         ...plain,
         name: words.range,
         stack: 'band',
-        data: buckets.map((one) => one.max - one.min),
+        data: buckets.map((one) => one.max != null && one.min != null ? one.max - one.min : null),
         lineStyle: { opacity: 0 },
         symbol: 'none',
         areaStyle: { color: main, opacity: dark ? 0.28 : 0.2 },

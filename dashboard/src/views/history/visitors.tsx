@@ -22,9 +22,9 @@ export function Visitors({ question }: { question: Question }) {
   const query = { ...where, ...who, ...when, bucket };
   const asked = useAsk((signal) => told(client.GET('/v1/visitors', { params: { query }, signal })), [question]);
   return (
-    <Part title={words.visitors} asked={asked} empty={words.empty} isEmpty={({ buckets }) => buckets.every((one) => one.unique_clients === 0)}>
+    <Part title={words.visitors} asked={asked} empty={words.empty} isEmpty={({ buckets }) => buckets.every((one) => !one.unique_clients)}>
       {({ buckets }) => {
-        const counts = buckets.map((one) => one.unique_clients);
+        const counts = buckets.map((one) => one.unique_clients).filter((count) => count != null);
         return (
           <Chart
             title={words.visitors}

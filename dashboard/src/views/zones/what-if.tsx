@@ -54,12 +54,12 @@ export function WhatIf({ mapId, rings, onClose }: { mapId: string; rings: Point[
 
 function Answered({ answer: { occupancy, dwell } }: { answer: WhatIfAnswer }) {
   const { total, buckets } = occupancy;
-  const tenth = (n: number) => n.toLocaleString('en', { maximumFractionDigits: 1 });
+  const tenth = (n: number | null | undefined) => (n == null ? '–' : n.toLocaleString('en', { maximumFractionDigits: 1 }));
   const figures: [string, string][] = [
     [words.most, String(total.max)],
     [words.mean, tenth(total.mean)],
-    [words.visits, dwell.count.toLocaleString('en')],
-    [words.unique, total.unique_clients.toLocaleString('en')],
+    [words.visits, tenth(dwell.count)],
+    [words.unique, tenth(total.unique_clients)],
     [words.median, dwell.median_s == null ? '–' : words.minutes(tenth(dwell.median_s / 60))],
   ];
   const times = buckets.map((one) => dateAndTime(Date.parse(one.from), zone.value));
@@ -77,8 +77,8 @@ function Answered({ answer: { occupancy, dwell } }: { answer: WhatIfAnswer }) {
         title={words.chart}
         height={240}
         deps={[occupancy]}
-        summary={words.summary(total.max, tenth(total.mean))}
-        table={{ columns: [strings.history.time, words.mean, words.most], rows: buckets.map((one, i) => [times[i] ?? '', Math.round(one.mean * 10) / 10, one.max]) }}
+        summary={words.summary(total.max ?? 0, tenth(total.mean))}
+        table={{ columns: [strings.history.time, words.mean, words.most], rows: buckets.map((one, i) => [times[i] ?? '', Math.round((one.mean ?? 0) * 10) / 10, one.max]) }}
         option={(dark) => ({
           grid: { left: 8, right: 8, top: 30, bottom: 4, ...boundByLabels },
           legend: { top: 0, left: 0, textStyle: { color: inks(dark).quiet } },
@@ -86,7 +86,7 @@ function Answered({ answer: { occupancy, dwell } }: { answer: WhatIfAnswer }) {
           xAxis: { type: 'category', data: times, axisLabel: { color: inks(dark).quiet } },
           yAxis: { type: 'value', minInterval: 1, axisLabel: { color: inks(dark).quiet }, splitLine: { lineStyle: { color: inks(dark).line } } },
           series: [
-            { name: words.mean, type: 'bar', data: buckets.map((one) => Math.round(one.mean * 10) / 10) },
+            { name: words.mean, type: 'bar', data: buckets.map((one) => Math.round((one.mean ?? 0) * 10) / 10) },
             { name: words.most, type: 'line', step: 'middle', symbol: 'none', data: buckets.map((one) => one.max) },
           ],
         })}
