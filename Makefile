@@ -2,13 +2,14 @@
 
 LIB_DIR := .libduckdb
 
-.PHONY: help demo test walk lint bench soak fuzz page libduckdb clients chromium tools
+.PHONY: help demo test walk lint bench bench-peers soak fuzz page libduckdb clients chromium tools
 
 help:
 	@echo "make demo       build, and run a sample clinic with a simulated crowd on http://127.0.0.1:8080"
 	@echo "make test       every test"
 	@echo "make lint       rustfmt and clippy, warnings are errors"
 	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix, questions, rebuild speed, callbacks"
+	@echo "make bench-peers  beside PostgreSQL with PostGIS, MEOS and MovingPandas; installs them; minutes (PEERS_ARGS='--fixes 200000': less)"
 	@echo "make soak       faults without end: ROUNDS kills, disks that fail, damaged logs, bursts; minutes"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS; needs cargo-fuzz and a nightly toolchain"
 	@echo "make page       only build the page; plain cargo puts it into the binary afterwards"
@@ -34,6 +35,11 @@ lint: libduckdb page
 
 bench: libduckdb
 	cargo bench --locked
+
+# Figures beside those of what a user would pick instead, once the answers are found to be the same.
+bench-peers: libduckdb
+	cargo build --release --locked
+	@scripts/bench-peers.sh $(PEERS_ARGS)
 
 ROUNDS := 200
 

@@ -13,7 +13,6 @@ ROOMS_A_ROW = 10
 WIDTH_M = ROOMS_A_ROW * ROOM_M
 HEIGHT_M = ZONES / ROOMS_A_ROW * ROOM_M
 EVERY_S = 10
-STEP_M = 6.0
 EXIT_GRACE_S = 10
 PRESENCE_TIMEOUT_S = 300
 
@@ -40,7 +39,7 @@ def mac(client: int) -> str:
     return f"3c{client:010x}"
 
 
-def delivery(fixes: "list[Fix]") -> bytes:
+def delivery(fixes: list[Fix]) -> bytes:
     """The body of a webhook's delivery."""
     events = [
         {"site_id": SITE, "map_id": MAP, "type": "wifi", "mac": mac(fix.client), "x": fix.x_m, "y": fix.y_m, "timestamp": fix.at_s}
@@ -49,8 +48,8 @@ def delivery(fixes: "list[Fix]") -> bytes:
     return json.dumps({"topic": "location", "events": events}, separators=(",", ":")).encode()
 
 
-def fixes(count: int, clients: int, start_s: int, seed: int = 1) -> list[Fix]:
-    """By time. One client in fifty is silent for some minutes now and then, so that timeouts happen, too."""
+def fixes(count: int, clients: int, start_s: int, step_m: float, seed: int = 1) -> list[Fix]:
+    """By time, each client a step on from its last. Now and then one is silent for some minutes, so that timeouts happen, too."""
     chance = random.Random(seed)
     at = [(chance.uniform(0, WIDTH_M), chance.uniform(0, HEIGHT_M)) for _ in range(clients)]
     silent_until = [0] * clients
@@ -64,9 +63,24 @@ def fixes(count: int, clients: int, start_s: int, seed: int = 1) -> list[Fix]:
                 continue
             x, y = at[client]
             angle = chance.uniform(0, 2 * math.pi)
-            x = min(max(x + STEP_M * math.cos(angle), 0.0), WIDTH_M)
-            y = min(max(y + STEP_M * math.sin(angle), 0.0), HEIGHT_M)
+            x = min(max(x + step_m * math.cos(angle), 0.0), WIDTH_M)
+            y = min(max(y + step_m * math.sin(angle), 0.0), HEIGHT_M)
             at[client] = (x, y)
             made.append(Fix(client, start_s + turn * EVERY_S, round(x, 3), round(y, 3)))
         turn += 1
     return made[:count]
+
+
+def by_lane(fixes: list[Fix], batch: int, lanes: int) -> list[list[list[Fix]]]:
+    """What each connection sends, batch by batch: all of a client's fixes go over one, in order."""
+    own: list[list[Fix]] = [[] for _ in range(lanes)]
+    for fix in fixes:
+        own[fix.client % lanes].append(fix)
+    return [[lane[at : at + batch] for at in range(0, len(lane), batch)] for lane in own if lane]
+
+
+def by_client(fixes: list[Fix]) -> dict[int, list[Fix]]:
+    ways: dict[int, list[Fix]] = {}
+    for fix in fixes:
+        ways.setdefault(fix.client, []).append(fix)
+    return ways

@@ -8,9 +8,9 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import crowd
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 class Footfall:
-    def __init__(self, binary: str, folder: Path):
+    def __init__(self, binary: str, folder: Path, grace_s: int, timeout_s: int):
         self.port = free_port()
         self.file = folder / "footfall.duckdb"
         settings = {
@@ -35,11 +35,19 @@ class Footfall:
             "FOOTFALL_LOG": "error",
         }
         self.process = subprocess.Popen([binary, "serve"], env=os.environ | settings)
+        try:
+            self.prepare(grace_s, timeout_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    def prepare(self, grace_s: int, timeout_s: int) -> None:
         while True:
             try:
                 self.ask("GET", "/health/ready")
                 break
-            except OSError:
+            except ConnectionError:
+                assert self.process.poll() is None, "footfall did not start"
                 time.sleep(0.02)
         zones = [
             {"id": crowd.zone_id(zone), "name": f"Room {zone}", "vertices_m": [{"x": x, "y": y} for x, y in crowd.corners(zone)[:-1]]}
@@ -47,8 +55,7 @@ class Footfall:
         ]
         floor = {"site_id": crowd.SITE, "name": "Floor", "width_m": crowd.WIDTH_M, "height_m": crowd.HEIGHT_M, "zones": zones}
         self.ask("PUT", f"/v1/maps/{crowd.MAP}", floor)
-        rules = {"exit_grace_s": crowd.EXIT_GRACE_S, "presence_timeout_s": crowd.PRESENCE_TIMEOUT_S}
-        self.ask("PATCH", f"/v1/sites/{crowd.SITE}", rules)
+        self.ask("PATCH", f"/v1/sites/{crowd.SITE}", {"exit_grace_s": grace_s, "presence_timeout_s": timeout_s})
 
     def ask(self, method: str, path: str, body: object = None) -> object:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -63,30 +70,22 @@ class Footfall:
 
     def ingest(self, fixes: list[crowd.Fix], batch: int, lanes: int) -> float:
         """Seconds until the last is acknowledged. Requests are made before; each client's fixes go over one connection."""
-        waiting: list[list[bytes]] = []
-        for lane in range(lanes):
-            own = [fix for fix in fixes if fix.client % lanes == lane]
-            waiting.append([self.request(own[at : at + batch]) for at in range(0, len(own), batch)])
-        problems: list[str] = []
+        waiting = [[self.request(own) for own in batches] for batches in crowd.by_lane(fixes, batch, lanes)]
+        streams = [socket.create_connection(("127.0.0.1", self.port)) for _ in waiting]
 
-        def send(requests: list[bytes]) -> None:
-            with socket.create_connection(("127.0.0.1", self.port)) as stream:
-                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                for request in requests:
-                    stream.sendall(request)
-                    answer = stream.recv(65536)
-                    if not answer.startswith(b"HTTP/1.1 200"):
-                        problems.append(answer.decode())
-                        return
+        def send(stream: socket.socket, requests: list[bytes]) -> None:
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for request in requests:
+                stream.sendall(request)
+                answer = stream.recv(65536)
+                assert answer.startswith(b"HTTP/1.1 200"), answer.decode()
 
-        threads = [threading.Thread(target=send, args=(requests,)) for requests in waiting]
-        begun = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        took_s = time.monotonic() - begun
-        assert not problems, problems[0]
+        with ThreadPoolExecutor(len(waiting)) as threads:
+            begun = time.monotonic()
+            list(threads.map(send, streams, waiting))
+            took_s = time.monotonic() - begun
+        for stream in streams:
+            stream.close()
         return took_s
 
     def request(self, fixes: list[crowd.Fix]) -> bytes:
@@ -106,7 +105,11 @@ class Footfall:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
 
     def file_bytes(self) -> int:
         """Once it is stopped."""

@@ -4,8 +4,8 @@ import os
 import shutil
 import struct
 import subprocess
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable
 
@@ -13,23 +13,26 @@ import psycopg
 
 import crowd
 
+# As for a machine of 8 GB that does nothing else. Durable as it comes: fsync, synchronous_commit and full_page_writes on.
 SETTINGS = {
     "shared_buffers": "2GB",
     "work_mem": "256MB",
     "maintenance_work_mem": "1GB",
-    "effective_cache_size": "8GB",
+    "effective_cache_size": "6GB",
+    "random_page_cost": "1.1",
+    # Room enough that no checkpoint comes in between, although DuckDB's do.
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
-    "random_page_cost": "1.1",
-    "listen_addresses": "",
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "TimeZone": "UTC",
+    # No replica is fed, so a table that is made and filled in one transaction need not be logged, only forced to the disk.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
     # Compiling takes longer than these questions.
     "jit": "off",
+    "listen_addresses": "",
+    "TimeZone": "UTC",
 }
 
-
+# A position that is there already is left out, as Footfall does it.
 TAKE = """
 INSERT INTO fixes
 SELECT ('x' || right(mac, 8))::bit(32)::integer, to_timestamp("timestamp"), ST_Point(x, y)
@@ -42,93 +45,91 @@ class PostGis:
     def __init__(self, programs: Path, folder: Path):
         self.programs, self.data = programs, folder / "postgres"
         self.user = "postgres"
-        self.data.mkdir()
-        os.chmod(folder, 0o755)
-        shutil.chown(self.data, self.user)
+        self.data.mkdir(mode=0o700)
+        if os.getuid() == 0:
+            # PostgreSQL refuses to be root. Its folder stays closed to all others, and so does the socket in it.
+            folder.chmod(0o711)
+            shutil.chown(self.data, self.user)
         self.run("initdb", "-D", str(self.data), "-U", self.user, "-A", "trust", "-E", "UTF8", "--locale", "C")
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
-            file.write("".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items()))
+            file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
             file.write(f"unix_socket_directories = '{self.data}'\n")
-        self.run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.data / "log"), "start")
-        self.conn = self.connect()
+        try:
+            self.run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.data / "log"), "start")
+            self.conn = self.connect()
+            self.prepare()
+        except BaseException:
+            self.stop()
+            raise
+
+    def prepare(self) -> None:
         self.conn.execute("CREATE EXTENSION postgis")
         self.conn.execute("CREATE TABLE zones (zone integer PRIMARY KEY, geom geometry(Polygon) NOT NULL)")
         for zone in range(crowd.ZONES):
             ring = ", ".join(f"{x} {y}" for x, y in crowd.corners(zone))
             self.conn.execute("INSERT INTO zones VALUES (%s, ST_GeomFromText(%s))", (zone, f"POLYGON(({ring}))"))
         self.conn.execute("CREATE INDEX ON zones USING gist (geom)")
-        # Each position once, as Footfall keeps it.
+        self.conn.execute("ANALYZE zones")
+        # Each position once, as Footfall keeps it. No index of positions: each is looked up among the zones, not the reverse.
         self.conn.execute("CREATE TABLE fixes (client integer, at timestamptz, geom geometry(Point), PRIMARY KEY (client, at))")
 
     def run(self, program: str, *arguments: str) -> None:
         command = [str(self.programs / program), *arguments]
         if os.getuid() == 0:
-            # PostgreSQL refuses to be root.
             command = ["runuser", "-u", self.user, "--", *command]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(host=str(self.data), user=self.user, dbname="postgres", autocommit=True)
 
-    def ingest(self, fixes: list[crowd.Fix], batch: int, lanes: int) -> float:
+    def copy(self, fixes: list[crowd.Fix], batch: int, lanes: int) -> float:
         """Seconds until the last batch is committed. Rows are made before; COPY, the fastest way in."""
-        self.conn.execute("TRUNCATE fixes")
-        waiting: list[list[bytes]] = []
-        for lane in range(lanes):
-            own = [fix for fix in fixes if fix.client % lanes == lane]
-            waiting.append(["".join(map(row, own[at : at + batch])).encode() for at in range(0, len(own), batch)])
+        waiting = [["".join(map(row, own)) for own in batches] for batches in crowd.by_lane(fixes, batch, lanes)]
 
-        def send(conn: psycopg.Connection, rows: bytes) -> None:
+        def send(conn: psycopg.Connection, rows: str) -> None:
             with conn.cursor() as cursor, cursor.copy("COPY fixes FROM STDIN") as copy:
                 copy.write(rows)
 
-        return self.all_at_once(waiting, send)
+        return self.fill(waiting, send)
 
     def take_deliveries(self, fixes: list[crowd.Fix], batch: int, lanes: int) -> float:
-        """The same from deliveries as they come, a position that is there already left out: as Footfall takes them, but for
-        their signatures."""
+        """The same from deliveries as they come, by a prepared statement: as Footfall takes them, but for their signatures."""
+        waiting = [[crowd.delivery(own).decode() for own in batches] for batches in crowd.by_lane(fixes, batch, lanes)]
+        return self.fill(waiting, lambda conn, body: conn.execute(TAKE, (body,), prepare=True))
+
+    def fill(self, lanes: list[list[str]], send: Callable[[psycopg.Connection, str], object]) -> float:
+        """The table anew, each lane over a connection of its own; seconds."""
         self.conn.execute("TRUNCATE fixes")
-        waiting: list[list[bytes]] = []
-        for lane in range(lanes):
-            own = [fix for fix in fixes if fix.client % lanes == lane]
-            waiting.append([crowd.delivery(own[at : at + batch]) for at in range(0, len(own), batch)])
+        conns = [self.connect() for _ in lanes]
 
-        def send(conn: psycopg.Connection, body: bytes) -> None:
-            conn.execute(TAKE, (body.decode(),), prepare=True)
+        def work(conn: psycopg.Connection, batches: list[str]) -> None:
+            for batch in batches:
+                send(conn, batch)
 
-        return self.all_at_once(waiting, send)
-
-    def all_at_once(self, lanes: list[list[bytes]], send: Callable[[psycopg.Connection, bytes], None]) -> float:
-        """Each lane over a connection of its own; seconds."""
-
-        def work(batches: list[bytes]) -> None:
-            with self.connect() as conn:
-                for batch in batches:
-                    send(conn, batch)
-
-        threads = [threading.Thread(target=work, args=(batches,)) for batches in lanes]
-        begun = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return time.monotonic() - begun
+        with ThreadPoolExecutor(len(lanes)) as threads:
+            begun = time.monotonic()
+            list(threads.map(work, conns, lanes))
+            took_s = time.monotonic() - begun
+        for conn in conns:
+            conn.close()
+        return took_s
 
     def make_visits(self, grace_s: int, timeout_s: int) -> float:
         """Seconds for all visits from all fixes."""
         self.conn.execute("DROP TABLE IF EXISTS visits")
-        self.conn.execute("ANALYZE fixes")
+        self.conn.execute("VACUUM ANALYZE fixes")
         sql = (Path(__file__).parent / "visits.sql").read_text(encoding="utf-8")
         begun = time.monotonic()
         self.conn.execute(psycopg.ClientCursor(self.conn).mogrify(sql, {"grace_s": grace_s, "timeout_s": timeout_s}))
         return time.monotonic() - begun
 
     def index_visits(self) -> None:
-        """For the questions."""
+        """For the questions, which find their tables vacuumed, too."""
         self.conn.execute("CREATE INDEX ON visits (entered_at)")
         self.conn.execute("CREATE INDEX ON visits (zone, entered_at)")
+        self.conn.execute("CREATE INDEX ON visits (client, entered_at)")
         self.conn.execute("CREATE INDEX ON fixes (at)")
-        self.conn.execute("ANALYZE")
+        self.conn.execute("VACUUM ANALYZE")
 
     def visits(self) -> set[tuple[int, int, int, int]]:
         """(client, zone, entered, exited), in milliseconds."""
@@ -144,8 +145,9 @@ class PostGis:
         return self.conn.execute(sql, values).fetchall()
 
     def stop(self) -> None:
-        self.conn.close()
-        self.run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
+        """Fast: connections that are still open are hung up on."""
+        if (self.data / "postmaster.pid").exists():
+            self.run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
 
 
 def row(fix: crowd.Fix) -> str:

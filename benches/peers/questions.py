@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Callable
 
 import crowd
@@ -60,66 +61,90 @@ FROM steps WHERE entered_at >= %(from)s AND from_zone IS NOT NULL AND entered_at
 GROUP BY from_zone, zone
 """
 
+# The next fix may come after the window's end, and counts until there.
 HEATMAP = """
 SELECT floor(ST_X(geom)), floor(ST_Y(geom)), count(*), count(DISTINCT client),
-    sum(CASE WHEN next_at - at <= interval '300 s' THEN extract(epoch FROM next_at - at) ELSE 0 END)
+    sum(CASE WHEN next_at - at <= interval '300 s' THEN extract(epoch FROM least(next_at, %(to)s) - at) ELSE 0 END)
 FROM (SELECT client, at, geom, lead(at) OVER (PARTITION BY client ORDER BY at) AS next_at
-      FROM fixes WHERE at >= %(from)s AND at < %(to)s) f
+      FROM fixes WHERE at >= %(from)s AND at < %(to)s::timestamptz + interval '300 s') f
+WHERE at < %(to)s
 GROUP BY 1, 2
 """
+
+VISITS = """
+SELECT zone, entered_at, exited_at FROM visits
+WHERE client = %(client)s AND entered_at < %(to)s AND (exited_at > %(from)s OR exited_at = entered_at AND entered_at >= %(from)s)
+"""
+
+TRACK = "SELECT at, ST_X(geom), ST_Y(geom) FROM fixes WHERE client = %(client)s AND at >= %(from)s AND at < %(to)s ORDER BY at"
 
 
 @dataclass
 class Question:
     name: str
     sql: str
-    ask: Callable[[Footfall, dict[str, object]], object]
-    """What of either answer has to be the same."""
-    of_footfall: Callable[[object], object]
-    of_rows: Callable[[list[tuple]], object]
+    ask: Callable[[Footfall, dict], object]
+    """Either answer, whole, as rows of numbers in one order."""
+    of_footfall: Callable[[dict], list[tuple]]
+    of_rows: Callable[[list[tuple]], list[tuple]] = sorted
 
 
-def near(a: float, b: float) -> bool:
-    return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6)
+def is_same(our: tuple, their: tuple) -> bool:
+    """A row, up to how either adds fractions."""
+    is_near = lambda a, b: math.isclose(float(a), float(b), rel_tol=1e-6, abs_tol=1e-6)
+    return len(our) == len(their) and all(map(is_near, our, their))
 
 
-def is_same(a: object, b: object) -> bool:
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(is_same(x, y) for x, y in zip(a, b))
-    return near(float(a), float(b))  # type: ignore[arg-type]
-
-
-def window(values: dict[str, object]) -> dict[str, object]:
+def window(values: dict) -> dict:
     return {"from": values["from"], "to": values["to"]}
+
+
+def zone(area_id: str) -> int:
+    return int(area_id[-12:], 16)
+
+
+def seconds(at: object) -> float:
+    return (datetime.fromisoformat(at) if isinstance(at, str) else at).timestamp()
 
 
 ALL = [
     Question(
         "series by 10 min, a zone",
         SERIES,
-        lambda footfall, values: footfall.get("/v1/occupancy/series", area=crowd.zone_id(int(str(values["zone"]))), bucket="10m", **window(values)),
+        lambda footfall, values: footfall.get("/v1/occupancy/series", area=crowd.zone_id(values["zone"]), bucket="10m", **window(values)),
         lambda answer: [(b["entries"], b["exits"], b["unique_clients"], b["mean"], b["max"], b["min"]) for b in answer["buckets"]],
-        lambda rows: [tuple(row) for row in rows],
+        list,
     ),
     Question(
         "dwell, a floor",
         DWELL,
         lambda footfall, values: footfall.get("/v1/dwell", map=crowd.MAP, **window(values)),
-        lambda answer: (answer["count"], answer["mean_s"], answer["median_s"], answer["p90_s"], answer["max_s"]),
-        lambda rows: rows[0],
+        lambda answer: [(answer["count"], answer["mean_s"], answer["median_s"], answer["p90_s"], answer["max_s"])],
     ),
     Question(
         "flows, a floor",
         FLOWS,
         lambda footfall, values: footfall.get("/v1/flows", map=crowd.MAP, **window(values)),
-        lambda answer: (sum(flow["count"] for flow in answer["flows"]), max(flow["unique_clients"] for flow in answer["flows"])),
-        lambda rows: (sum(row[2] for row in rows), max(row[3] for row in rows)),
+        lambda answer: sorted((zone(f["from_area_id"]), zone(f["to_area_id"]), f["count"], f["unique_clients"], f["median_gap_s"]) for f in answer["flows"]),
     ),
     Question(
         "heat map, a floor",
         HEATMAP,
         lambda footfall, values: footfall.get("/v1/heatmap", map=crowd.MAP, cell_m=1, **window(values)),
-        lambda answer: (len(answer["cells"]), sum(cell["fixes"] for cell in answer["cells"]), max(cell["unique_clients"] for cell in answer["cells"])),
-        lambda rows: (len(rows), sum(row[2] for row in rows), max(row[3] for row in rows)),
+        lambda answer: sorted((cell["x_m"], cell["y_m"], cell["fixes"], cell["unique_clients"], cell["seconds"]) for cell in answer["cells"]),
+    ),
+    Question(
+        "visits of one client",
+        VISITS,
+        lambda footfall, values: footfall.get("/v1/visits", client=crowd.mac(values["client"]), limit=10_000, **window(values)),
+        lambda answer: sorted((zone(v["area_id"]), seconds(v["entered_at"]), seconds(v["exited_at"])) for v in answer["visits"]),
+        lambda rows: sorted((number, seconds(entered), seconds(exited)) for number, entered, exited in rows),
+    ),
+    Question(
+        "way of one client",
+        TRACK,
+        lambda footfall, values: footfall.get(f"/v1/clients/{crowd.mac(values['client'])}/track", **window(values)),
+        lambda answer: [(seconds(fix["at"]), fix["x_m"], fix["y_m"]) for fix in answer["fixes"]],
+        lambda rows: [(seconds(at), x, y) for at, x, y in rows],
     ),
 ]

@@ -1,10 +1,14 @@
-"""Side by side: the same fixes, the same zones, the same visits, every commit on disk, one machine, one run."""
+"""Side by side: the same fixes, the same zones, the same visits, every commit on disk, one machine, one run. Answers that
+differ end it. A ratio is how many times as good Footfall is; where it is below 1 the other wins, and the line says so."""
 
 import argparse
 import gc
+import signal
 import statistics
+import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
@@ -17,11 +21,107 @@ from postgis import PostGis
 
 LANES = 8
 ROUNDS = 15
+# Longer than anybody is silent, for the libraries, which know no timeout.
+LONG_S = 3600
+# MovingPandas gets one client in so many: all of them would take minutes. Its time grows with their number.
+SHARE = 20
 
 
-def line(what: str, ours: float, theirs: float, unit: str, is_less_better: bool = False) -> None:
+def line(what: str, ours: float, theirs: float, unit: str, peer: str = "PostGIS", is_less_better: bool = False) -> None:
     ratio = theirs / ours if is_less_better else ours / theirs
-    print(f"{what:<44} {ours:>14,.1f} {theirs:>14,.1f}  {unit:<12} {ratio:>8.1f}", flush=True)
+    wins = f"  {peer} wins" if ratio < 1 else ""
+    print(f"{what:<44} {ours:>12,.1f} {theirs:>12,.1f}  {unit:<12} {ratio:>8.2f}{wins}", flush=True)
+
+
+def head(peer: str) -> None:
+    print(f"{'':<44} {'Footfall':>12} {peer:>12}  {'':<12} {'ratio':>8}", flush=True)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--binary", required=True, help="footfall, built for release")
+    options.add_argument("--postgres", required=True, type=Path, help="the folder of PostgreSQL's programs")
+    options.add_argument("--fixes", type=int, default=1_000_000)
+    options.add_argument("--clients", type=int, default=1_000)
+    options.add_argument("--step-m", type=float, default=6.0, help="from fix to fix; with the default a visit lasts 20 s, shorter steps make fewer")
+    options.add_argument("--trajectory-fixes", type=int, default=100_000, help="for the libraries, which take longer")
+    given = options.parse_args()
+    # Whoever is told to end stops the servers and removes their files first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    # All of it a while ago, so that nothing of it is in the future.
+    lasts_s = given.fixes // given.clients * crowd.EVERY_S * 2
+    start_s = (int(time.time()) - lasts_s - 2 * LONG_S) // 600 * 600
+    fixes = crowd.fixes(given.fixes, given.clients, start_s, given.step_m)
+    end_s = fixes[-1].at_s + 1
+    print(f"{len(fixes):,} fixes of {given.clients:,} clients in {(end_s - start_s) / 3600:.1f} h, {crowd.ZONES} zones, {given.step_m} m from fix to fix", flush=True)
+    compare(given, fixes, start_s)
+    libraries(given, fixes[: given.trajectory_fixes], start_s)
+
+
+def start(stack: ExitStack, given: argparse.Namespace, grace_s: int, timeout_s: int) -> tuple[Footfall, PostGis]:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="footfall-peers-")))
+    postgis = PostGis(given.postgres, folder)
+    stack.callback(postgis.stop)
+    footfall = Footfall(given.binary, folder, grace_s, timeout_s)
+    stack.callback(footfall.stop)
+    return footfall, postgis
+
+
+def compare(given: argparse.Namespace, fixes: list[crowd.Fix], start_s: int) -> None:
+    thousand = len(fixes) / 1000
+    with ExitStack() as stack:
+        footfall, postgis = start(stack, given, crowd.EXIT_GRACE_S, crowd.PRESENCE_TIMEOUT_S)
+        head("PostGIS")
+        gc.disable()
+        ours_s = footfall.ingest(fixes, 500, LANES)
+        copy_s = postgis.copy(fixes, 500, LANES)
+        many_s = postgis.copy(fixes, 50_000, LANES)
+        theirs_s = postgis.take_deliveries(fixes, 500, LANES)
+        gc.enable()
+        visits_s = postgis.make_visits(crowd.EXIT_GRACE_S, crowd.PRESENCE_TIMEOUT_S)
+        line("deliveries of 500, durable, with visits", thousand / ours_s, thousand / (theirs_s + visits_s), "k fixes/s")
+        line("  theirs without visits", thousand / ours_s, thousand / theirs_s, "k fixes/s")
+        line("  theirs without visits or JSON: COPY of 500", thousand / ours_s, thousand / copy_s, "k fixes/s")
+        line("  the same, COPY of 50,000", thousand / ours_s, thousand / many_s, "k fixes/s")
+        end_all_visits(footfall, given, fixes)
+        line("all visits again from stored fixes", thousand / rebuild(footfall, fixes), thousand / visits_s, "k fixes/s")
+        check_visits(footfall.visits(), postgis.visits(), "PostGIS")
+        postgis.index_visits()
+        end_s = (fixes[-1].at_s + 1) // 600 * 600
+        values = {"from": stamp(start_s), "to": stamp(end_s), "zone": 22, "client": given.clients // 2}
+        for question in questions.ALL:
+            ours_ms, ours = median_ms(lambda: question.ask(footfall, values))
+            theirs_ms, theirs = median_ms(lambda: postgis.ask(question.sql, values))
+            check_answers(question, question.of_footfall(ours), question.of_rows(theirs))
+            line(question.name, ours_ms, theirs_ms, "ms, median", is_less_better=True)
+        stored = postgis.table_bytes()
+        footfall.stop()
+        line("a fix on disk, visits and indexes included", footfall.file_bytes() / len(fixes), stored / len(fixes), "bytes", is_less_better=True)
+
+
+def libraries(given: argparse.Namespace, fixes: list[crowd.Fix], start_s: int) -> None:
+    """Visits alone, without grace or timeout. Footfall and PostGIS read fixes from the disk and store what they find."""
+    print(f"\nvisits of {len(fixes):,} stored fixes, of trajectories in memory; neither grace nor timeout")
+    with ExitStack() as stack:
+        footfall, postgis = start(stack, given, 0, LONG_S)
+        footfall.ingest(fixes, 500, LANES)
+        end_all_visits(footfall, given, fixes)
+        postgis.copy(fixes, 50_000, LANES)
+        theirs_s = postgis.make_visits(0, LONG_S)
+        ours_s = rebuild(footfall, fixes)
+        visits = footfall.visits()
+        check_visits(visits, postgis.visits(), "PostGIS")
+    thousand = len(fixes) / 1000
+    head("the other")
+    line("PostGIS", thousand / ours_s, thousand / theirs_s, "k fixes/s")
+    took_s, found = trajectories.meos(fixes)
+    check_visits(visits, found, "MEOS")
+    line("MEOS", thousand / ours_s, thousand / took_s, "k fixes/s", "MEOS")
+    few = [fix for fix in fixes if fix.client % SHARE == 0]
+    took_s, found = trajectories.movingpandas(few)
+    check_visits({visit for visit in visits if visit[0] % SHARE == 0}, found, "MovingPandas")
+    line(f"MovingPandas (one client in {SHARE})", thousand / ours_s, len(few) / 1000 / took_s, "k fixes/s", "MovingPandas")
 
 
 def median_ms(ask: Callable[[], object]) -> tuple[float, object]:
@@ -34,103 +134,40 @@ def median_ms(ask: Callable[[], object]) -> tuple[float, object]:
     return statistics.median(took), answer
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--binary", required=True, help="footfall, built for release")
-    options.add_argument("--postgres", required=True, type=Path, help="the folder of PostgreSQL's programs")
-    options.add_argument("--fixes", type=int, default=2_000_000)
-    options.add_argument("--clients", type=int, default=1_000)
-    options.add_argument("--trajectory-fixes", type=int, default=100_000, help="for the libraries, which take longer")
-    given = options.parse_args()
-    # All of it a while ago, so that nothing of it is in the future.
-    lasts_s = given.fixes // given.clients * crowd.EVERY_S * 2
-    start_s = (int(time.time()) - lasts_s - 7200) // 600 * 600
-    fixes = crowd.fixes(given.fixes, given.clients, start_s)
-    end_s = fixes[-1].at_s + 1
-    print(f"{len(fixes):,} fixes of {given.clients:,} clients in {(end_s - start_s) / 3600:.1f} h, {crowd.ZONES} zones", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        compare(given, fixes, start_s, end_s, Path(folder))
-    libraries(fixes[: given.trajectory_fixes], given)
+def stamp(at_s: int) -> str:
+    return f"{datetime.fromtimestamp(at_s, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def compare(given: argparse.Namespace, fixes: list[crowd.Fix], start_s: int, end_s: int, folder: Path) -> None:
-    postgis = PostGis(given.postgres, folder)
-    footfall = Footfall(given.binary, folder)
-    try:
-        print(f"{'':<44} {'Footfall':>14} {'PostGIS':>14}  {'':<12} {'ratio':>8}")
-        gc.disable()
-        ours_s = footfall.ingest(fixes, 500, LANES)
-        theirs_s = postgis.take_deliveries(fixes, 500, LANES)
-        copy_s = postgis.ingest(fixes, 500, LANES)
-        many_s = postgis.ingest(fixes, 50_000, LANES)
-        gc.enable()
-        visits_s = postgis.make_visits(crowd.EXIT_GRACE_S, crowd.PRESENCE_TIMEOUT_S)
-        # Whoever comes long after all others runs the clock on, so that every visit has ended.
-        late = crowd.Fix(given.clients, end_s + 3600, crowd.WIDTH_M + 50, crowd.HEIGHT_M + 50)
-        footfall.ingest([late], 1, 1)
-        thousand = len(fixes) / 1000
-        line("deliveries of 500, durable, with visits", thousand / ours_s, thousand / (theirs_s + visits_s), "k fixes/s")
-        line("  theirs without visits", thousand / ours_s, thousand / theirs_s, "k fixes/s")
-        line("  theirs without visits or JSON: COPY of 500", thousand / ours_s, thousand / copy_s, "k fixes/s")
-        line("  the same, COPY of 50,000", thousand / ours_s, thousand / many_s, "k fixes/s")
-        began = time.monotonic()
-        rebuild(footfall, start_s, end_s)
-        ours_s = time.monotonic() - began
-        line("all visits again from stored fixes", thousand / ours_s, thousand / visits_s, "k fixes/s")
-        check_visits(footfall.visits(), postgis.visits())
-        postgis.index_visits()
-        stamp = lambda at_s: datetime.fromtimestamp(at_s, timezone.utc).isoformat().replace("+00:00", "Z")
-        values: dict[str, object] = {"from": stamp(start_s), "to": stamp(end_s // 600 * 600), "zone": 22}
-        for question in questions.ALL:
-            ours_ms, ours = median_ms(lambda: question.ask(footfall, values))
-            theirs_ms, theirs = median_ms(lambda: postgis.ask(question.sql, values))
-            line(question.name, ours_ms, theirs_ms, "ms, median", is_less_better=True)
-            a, b = question.of_footfall(ours), question.of_rows(theirs)
-            if not questions.is_same(a, b):
-                raise SystemExit(f"the answers differ: {a} and {b}")
-        stored = postgis.table_bytes()
-        footfall.stop()
-        line("bytes a fix on disk, visits included", footfall.file_bytes() / len(fixes), stored / len(fixes), "bytes", is_less_better=True)
-    finally:
-        footfall.process.kill()
-        postgis.stop()
+def end_all_visits(footfall: Footfall, given: argparse.Namespace, fixes: list[crowd.Fix]) -> None:
+    """Whoever comes long after all others, outside all zones, runs the clock on."""
+    late = crowd.Fix(given.clients, fixes[-1].at_s + LONG_S + 60, crowd.WIDTH_M + 50, crowd.HEIGHT_M + 50)
+    footfall.ingest([late], 1, 1)
 
 
-def rebuild(footfall: Footfall, start_s: int, end_s: int) -> None:
-    stamp = lambda at_s: datetime.fromtimestamp(at_s, timezone.utc).isoformat()
-    asked = footfall.ask("POST", "/v1/rebuilds", {"site_id": crowd.SITE, "from": stamp(start_s), "to": stamp(end_s)})
-    while True:
-        found = footfall.ask("GET", f"/v1/rebuilds/{asked['rebuild_id']}")
-        if found["state"] not in ("queued", "running"):
-            assert found["state"] == "done", found
-            return
+def rebuild(footfall: Footfall, fixes: list[crowd.Fix]) -> float:
+    """Seconds from its request until the new visits are in place."""
+    begun = time.monotonic()
+    span = {"from": stamp(fixes[0].at_s), "to": stamp(fixes[-1].at_s + 1)}
+    asked = footfall.ask("POST", "/v1/rebuilds", {"site_id": crowd.SITE, **span})
+    while (found := footfall.ask("GET", f"/v1/rebuilds/{asked['rebuild_id']}"))["state"] in ("queued", "running"):
         time.sleep(0.01)
+    assert found["state"] == "done", found
+    return time.monotonic() - begun
 
 
-def check_visits(ours: set, theirs: set) -> None:
-    if ours != theirs:
-        raise SystemExit(f"the visits differ: only ours {len(ours - theirs):,}, e.g. {sorted(ours - theirs)[:3]}; only theirs {len(theirs - ours):,}, e.g. {sorted(theirs - ours)[:3]}")
-    print(f"  the same {len(ours):,} visits, to the millisecond")
+def check_visits(ours: set, theirs: set, peer: str) -> None:
+    if not ours or ours != theirs:
+        only = lambda these, those: f"{len(these - those):,}, e.g. {sorted(these - those)[:3]}"
+        raise SystemExit(f"the visits differ: only Footfall's {only(ours, theirs)}; only those of {peer} {only(theirs, ours)}")
+    print(f"  {peer} has the same {len(ours):,} visits, to the millisecond", flush=True)
 
 
-def libraries(fixes: list[crowd.Fix], given: argparse.Namespace) -> None:
-    print(f"\nvisits of {len(fixes):,} fixes without grace or timeout, once each")
-    with tempfile.TemporaryDirectory() as folder:
-        postgis = PostGis(given.postgres, Path(folder))
-        try:
-            postgis.ingest(fixes, 50_000, LANES)
-            took_s = postgis.make_visits(0, 10**9)
-            count = len(postgis.visits())
-        finally:
-            postgis.stop()
-    print(f"{'PostGIS':<14} {len(fixes) / took_s:>12,.0f} fixes/s {count:>10,} visits")
-    for name, take in (("MEOS", trajectories.meos), ("MovingPandas", trajectories.movingpandas)):
-        try:
-            took_s, count = take(fixes)
-        except ImportError as error:
-            print(f"{name:<14} NOT RUN: {error}")
-            continue
-        print(f"{name:<14} {len(fixes) / took_s:>12,.0f} fixes/s {count:>10,} visits", flush=True)
+def check_answers(question: questions.Question, ours: list[tuple], theirs: list[tuple]) -> None:
+    if not ours or len(ours) != len(theirs):
+        raise SystemExit(f"{question.name}: {len(ours):,} rows of Footfall, {len(theirs):,} of PostGIS")
+    for our, their in zip(ours, theirs):
+        if not questions.is_same(our, their):
+            raise SystemExit(f"{question.name}: {our} of Footfall, {their} of PostGIS")
 
 
 if __name__ == "__main__":
