@@ -1,8 +1,11 @@
 //! What cannot be left out, each by itself on the same bytes and one thread: to hash the bodies, to read them as JSON, to
 //! append their fixes to DuckDB and have them on disk. CPU seconds a million events.
 
+use std::sync::Arc;
+
 use duckdb::Connection;
-use duckdb::params;
+use duckdb::arrow::array::{ArrayRef, BooleanArray, Float32Array, Int32Array, Int64Array, TimestampMicrosecondArray};
+use duckdb::arrow::record_batch::RecordBatch;
 use footfall::receiver::signature::Secret;
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -10,8 +13,8 @@ use tempfile::TempDir;
 use super::crowd::{Request, SECRET};
 use super::server::cpu_s;
 
-/// As many events as the server takes into one commit at most.
-const COMMIT_EVENTS: usize = 20_000;
+/// As many events as are under way at a time when eight senders send deliveries of 500.
+const COMMIT_EVENTS: usize = 4000;
 
 pub struct Floors {
     pub hash_s: f64,
@@ -61,34 +64,55 @@ fn read(body: &[u8]) -> Delivery<'_> {
     serde_json::from_slice(body).expect("our own deliveries")
 }
 
-/// The columns of a stored fix, appended in the order in which they come.
+/// The columns of a stored fix, appended as Arrow in the order in which they come: the fastest way that DuckDB has.
 fn append(requests: &[Request]) {
     let dir = TempDir::new().unwrap();
     let conn = Connection::open(dir.path().join("floor.duckdb")).unwrap();
     conn.execute_batch(
         "CREATE TABLE fixes (delivery_key BIGINT, received_at TIMESTAMP, site_key INTEGER, map_key INTEGER, client_key INTEGER,
-             event_at TIMESTAMP, x_mm INTEGER, y_mm INTEGER, rssi_dbm FLOAT, is_late BOOLEAN, is_off_map BOOLEAN, is_received_time BOOLEAN);
-         BEGIN",
+             event_at TIMESTAMP, x_mm INTEGER, y_mm INTEGER, rssi_dbm FLOAT, is_late BOOLEAN, is_off_map BOOLEAN, is_received_time BOOLEAN)",
     )
     .unwrap();
-    let mut waiting = 0;
-    let mut appender = conn.appender("fixes").unwrap();
+    let mut waiting = Vec::with_capacity(COMMIT_EVENTS);
     for (delivery, request) in requests.iter().enumerate() {
         for fix in read(request.body()).events {
             let client = i32::from_str_radix(&fix.mac[4..], 16).expect("our own addresses");
-            let at = duckdb::types::Value::Timestamp(duckdb::types::TimeUnit::Second, fix.timestamp);
             let (x_mm, y_mm) = ((fix.x * 1000.0) as i32, (fix.y * 1000.0) as i32);
-            appender
-                .append_row(params![delivery as i64, at, 1, 1, client, at, x_mm, y_mm, -60.0, false, false, false])
-                .unwrap();
-            waiting += 1;
+            waiting.push((delivery as i64, client, fix.timestamp * 1_000_000, x_mm, y_mm));
         }
-        if waiting >= COMMIT_EVENTS {
-            appender.flush().unwrap();
-            conn.execute_batch("COMMIT; BEGIN").unwrap();
-            waiting = 0;
+        if waiting.len() >= COMMIT_EVENTS {
+            commit(&conn, &waiting);
+            waiting.clear();
         }
     }
-    drop(appender);
-    conn.execute_batch("COMMIT; CHECKPOINT").unwrap();
+    commit(&conn, &waiting);
+    conn.execute_batch("CHECKPOINT").unwrap();
+}
+
+/// Delivery, client, when in microseconds, millimetres.
+type Row = (i64, i32, i64, i32, i32);
+
+fn commit(conn: &Connection, rows: &[Row]) {
+    let integers = |of: fn(&Row) -> i32| Arc::new(Int32Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
+    let times = || Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.2))) as ArrayRef;
+    let flags = || Arc::new(BooleanArray::from(vec![false; rows.len()])) as ArrayRef;
+    let columns = [
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))) as ArrayRef,
+        times(),
+        integers(|_| 1),
+        integers(|_| 1),
+        integers(|row| row.1),
+        times(),
+        integers(|row| row.3),
+        integers(|row| row.4),
+        Arc::new(Float32Array::from(vec![-60.0; rows.len()])),
+        flags(),
+        flags(),
+        flags(),
+    ];
+    let names = "abcdefghijkl".split("").filter(|name| !name.is_empty());
+    let batch = RecordBatch::try_from_iter(names.zip(columns)).unwrap();
+    conn.execute_batch("BEGIN").unwrap();
+    conn.appender("fixes").unwrap().append_record_batch(batch).unwrap();
+    conn.execute_batch("COMMIT").unwrap();
 }

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench ingest` prints a table, with the floors beside it: what hashing, parsing and appending the same
 //! bytes take by themselves. `-- --events 10000000` sends more, `-- --scale` shows how cost grows with zones, clients and
-//! sites, `-- --memory` only what many clients take.
+//! sites, `-- --memory` only what many clients take, `-- --batch 500` only deliveries of that many events, to profile them.
 
 mod crowd;
 mod floors;
@@ -25,8 +25,14 @@ const SIZE: Size = Size { sites: 1, zones: 50, clients: 1000 };
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    let given = arguments.iter().position(|a| a == "--events").and_then(|at| arguments.get(at + 1)?.parse().ok());
-    let events = given.unwrap_or(3_000_000);
+    let number = |name: &str| -> Option<usize> {
+        arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1)?.parse().ok())
+    };
+    let events = number("--events").unwrap_or(3_000_000);
+    if let Some(batch) = number("--batch") {
+        heading("events a delivery");
+        return line(&batch.to_string(), 8, &run(SIZE, batch, 8, events, None));
+    }
     if has("--memory") {
         return memory();
     }
