@@ -52,33 +52,50 @@ pub fn parse_mac(text: &[u8]) -> Option<u64> {
     let mut value = 0u64;
     let mut digits = 0;
     for &byte in text {
-        match (byte as char).to_digit(16) {
-            Some(digit) if digits < 12 => {
+        match HEX[byte as usize] {
+            NO_DIGIT if matches!(byte, b':' | b'-' | b'.') => {}
+            NO_DIGIT => return None,
+            digit => {
                 value = value << 4 | u64::from(digit);
                 digits += 1;
             }
-            None if matches!(byte, b':' | b'-' | b'.') => {}
-            _ => return None,
         }
     }
     (digits == 12).then_some(value)
 }
 
+/// What a byte is as a hexadecimal digit. Looked up for each character of each id of each event.
+const HEX: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(digit) = char::to_digit(byte as u8 as char, 16) {
+            digits[byte] = digit as u8;
+        }
+        byte += 1;
+    }
+    digits
+};
+
+const NO_DIGIT: u8 = 0xff;
+
 fn parse_uuid(text: &[u8]) -> Option<u128> {
-    if text.len() != 36 {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    if [8, 13, 18, 23].iter().any(|place| text[*place] != b'-') {
         return None;
     }
-    let mut value = 0u128;
-    for (i, &byte) in text.iter().enumerate() {
-        if matches!(i, 8 | 13 | 18 | 23) {
-            if byte != b'-' {
-                return None;
-            }
-        } else {
-            value = value << 4 | u128::from((byte as char).to_digit(16)?);
-        }
-    }
-    Some(value)
+    // A part of it between dashes, and all digits together, which tell whether each was one.
+    let mut all = 0;
+    let mut part = |from: usize, to: usize| {
+        text[from..to].iter().fold(0, |value, byte| {
+            let digit = HEX[*byte as usize];
+            all |= digit;
+            value << 4 | u64::from(digit)
+        })
+    };
+    let upper = part(0, 8) << 32 | part(9, 13) << 16 | part(14, 18);
+    let lower = part(19, 23) << 48 | part(24, 36);
+    (all & 0xf0 == 0).then_some(u128::from(upper) << 64 | u128::from(lower))
 }
 
 macro_rules! outside_id {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{self, Stamper};
 use super::payload::{Common, Crossing, Envelope, Location, RawRssi, ScanData, SiteAlerts, ZoneAlert};
+use super::plain;
 use crate::model::event::{
     Delivery, Events, Fingerprint, Fix, Heard, Other, Ping, Quarantined, Reading, Scan, Stamp, Transition, Trigger,
     VendorAlert,
@@ -34,7 +35,7 @@ pub enum BodyError {
 /// Why one event cannot be read.
 pub(super) type Reason = String;
 
-/// Reads one delivery. The body was bounded in size by the caller and is parsed once.
+/// Reads one delivery. The body was bounded in size by the caller.
 ///
 /// Events older than `age_ms_max` are set aside, too.
 pub fn decode(
@@ -44,13 +45,18 @@ pub fn decode(
     age_ms_max: Option<i64>,
 ) -> Result<Delivery, BodyError> {
     let text = std::str::from_utf8(body)?;
+    let stamper = Stamper { received_at, age_ms_max };
+    let (source, body_bytes) = (source.clone(), body.len());
+    if let Some((topic, fixes)) = plain::fixes(text, stamper) {
+        let events = Events::Fixes(fixes);
+        return Ok(Delivery { source, topic, received_at, body_bytes, events, quarantined: Vec::new() });
+    }
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(BodyError::NotADelivery)?;
     let topic = fields::topic_name(envelope.topic.get().ok_or(BodyError::NoTopic)?);
     let events = split_events(text, envelope.events)?;
     let mut quarantined = Vec::new();
-    let decoder = Decoder { stamper: Stamper { received_at, age_ms_max }, topic: &topic };
-    let events = decoder.events(&events, &mut quarantined);
-    Ok(Delivery { source: source.clone(), topic, received_at, body_bytes: body.len(), events, quarantined })
+    let events = Decoder { stamper, topic: &topic }.events(&events, &mut quarantined);
+    Ok(Delivery { source, topic, received_at, body_bytes, events, quarantined })
 }
 
 /// The events of a body, each as its own text. Without `events` the body is the one event; an object is one event.
@@ -65,15 +71,15 @@ fn split_events<'a>(body: &'a str, events: Option<&'a RawValue>) -> Result<Vec<&
     }
 }
 
-struct Decoder<'a> {
-    stamper: Stamper,
-    topic: &'a str,
+pub(super) struct Decoder<'a> {
+    pub stamper: Stamper,
+    pub topic: &'a str,
 }
 
 impl Decoder<'_> {
     fn events(&self, raw: &[&RawValue], bad: &mut Vec<Quarantined>) -> Events {
         match Family::of(self.topic) {
-            Family::Location => Events::Fixes(each(raw, bad, |event| self.fix(event))),
+            Family::Location => Events::Fixes(each(raw, bad, |event| self.fix(&parse(event)?, Some(event)))),
             Family::Transition(_) => Events::Transitions(each(raw, bad, |event| self.transition(event))),
             Family::Scan => Events::Scans(each(raw, bad, |event| self.scan(event))),
             Family::RawRssi => Events::Readings(each(raw, bad, |event| self.reading(event))),
@@ -83,8 +89,8 @@ impl Decoder<'_> {
         }
     }
 
-    fn fix(&self, event: &RawValue) -> Result<Fix, Reason> {
-        let payload: Location<'_> = parse(event)?;
+    /// Of one without a time the whole event is needed.
+    pub fn fix(&self, payload: &Location<'_>, event: Option<&RawValue>) -> Result<Fix, Reason> {
         let kind = fields::client_kind(self.topic, &[&payload.r#type, &payload.client_type], || {
             payload.mac.get().is_none() && payload.client_id.get().is_none() && payload.id.get().is_some()
         });
@@ -101,11 +107,15 @@ impl Decoder<'_> {
             map: fields::map_id(&[&payload.map_id, &payload.mapid])?.ok_or("`map_id` is missing")?,
             client,
             stamp,
-            untimed: self.untimed(stamp, event)?,
+            untimed: match event {
+                Some(event) => self.untimed(stamp, event)?,
+                None if stamp.is_received_time => return Err("`timestamp` is missing".into()),
+                None => None,
+            },
             position,
             rssi_dbm: payload.rssi.f32(),
             name: payload.name.owned().or_else(|| payload.device_name.owned()),
-            beacon: fields::location_beacon(&payload),
+            beacon: fields::location_beacon(payload),
         })
     }
 

@@ -115,7 +115,7 @@ pub fn client_kind(topic: &str, types: &[&Text<'_>], has_sdk_id_only: impl FnOnc
     }
     let stated = types.iter().find_map(|text| match text.get()? {
         "unconnected" => None,
-        name => ClientKind::from_name(&name.to_ascii_lowercase()),
+        name => ClientKind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name)),
     });
     stated.unwrap_or_else(|| match topic {
         "location-sdk" => ClientKind::Sdk,

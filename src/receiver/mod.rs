@@ -5,6 +5,7 @@
 pub mod decode;
 mod fields;
 mod payload;
+mod plain;
 mod scalar;
 pub mod signature;
 
