@@ -30,6 +30,7 @@ pub mod store;
 
 pub mod access;
 pub mod api;
+pub mod give_up;
 pub mod postgres;
 pub mod privacy;
 pub mod problem;

@@ -29,8 +29,13 @@ enum Writer {
     Parquet(Box<ArrowWriter<Buffer>>),
 }
 
-/// Rows that Parquet keeps in memory until they can be written together.
+/// Rows that Parquet keeps in memory until they can be written together, and about the bytes they may take.
 const ROW_GROUP_ROWS: usize = 128 << 10;
+const ROW_GROUP_BYTES: usize = 32 << 20;
+
+/// The most that rows which come together may take: what is made of them stands in memory beside them, and texts of two
+/// gigabytes are more than an array can hold.
+const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// Spreadsheets take text for UTF-8 only with this mark.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -53,6 +58,7 @@ impl Encoder {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::SNAPPY)
                     .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+                    .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
                     .build();
                 let writer = ArrowWriter::try_new(written.clone(), schema.clone(), Some(properties))?;
                 Writer::Parquet(Box::new(writer))
@@ -63,6 +69,11 @@ impl Encoder {
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ApiError> {
         debug_assert_eq!(batch.schema().fields(), self.schema.fields());
+        if batch.get_array_memory_size() > BATCH_BYTES_MAX {
+            let (rows, limit) = (batch.num_rows(), BATCH_BYTES_MAX >> 20);
+            let detail = format!("{rows} rows take more than {limit} MiB: ask for fewer columns, or shorter texts");
+            return Err(ApiError::Unprocessable { detail, faults: Vec::new() });
+        }
         match &mut self.writer {
             Writer::Json(writer) => writer.write_batches(&[batch])?,
             Writer::Csv(writer) => writer.write(&defused(batch)?)?,
@@ -171,6 +182,33 @@ mod tests {
                 bytes
             };
             assert!(file(true) == file(false), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn parquet_keeps_few_bytes_however_wide_the_rows_are() {
+        let schema = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8, true)]));
+        let mut encoder = Encoder::new(Form::Parquet, &schema).unwrap();
+        // A mebibyte that cannot be made smaller.
+        let noise: String = (0..65_536).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
+        let mut written = 0;
+        for row in 0..96 {
+            let texts = StringArray::from(vec![format!("{row}{noise}")]);
+            encoder.write(&RecordBatch::try_new(schema.clone(), vec![Arc::new(texts)]).unwrap()).unwrap();
+            written += noise.len();
+            let kept = written.saturating_sub(encoder.ready());
+            assert!(kept < 2 * ROW_GROUP_BYTES, "{kept} bytes after {row} rows");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_too_large_are_refused() {
+        let schema = Arc::new(Schema::new(vec![Field::new("number", DataType::Int64, true)]));
+        let numbers = Int64Array::from(vec![0; BATCH_BYTES_MAX / 8 + 1]);
+        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(numbers)]).unwrap();
+        for form in [Form::Json, Form::Csv, Form::Arrow, Form::Parquet] {
+            let refused = Encoder::new(form, &schema).unwrap().write(&batch);
+            assert!(matches!(refused, Err(ApiError::Unprocessable { .. })), "{form:?}");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `POST /v1/sql`: one read-only statement, within limits. `GET /v1/sql/schema`: what can be asked from.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -11,7 +9,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::task::AbortHandle;
 use utoipa::ToSchema;
 
 use super::body::JsonBody;
@@ -20,8 +17,9 @@ use super::params::{FormParams, Query};
 use super::table::{Form, Wanted};
 use super::{Api, Fallible, sql_file};
 use crate::clock::stopwatch;
+use crate::give_up::{GiveUp, Over};
 use crate::problem::Problem;
-use crate::store::sql::{self, Asking, Interrupt, Parameter, SqlError};
+use crate::store::sql::{self, Asking, Parameter, SqlError};
 
 /// One statement.
 #[derive(Deserialize, ToSchema)]
@@ -58,6 +56,9 @@ fn timeout_default() -> f64 {
 /// Of an answer that is kept whole until it is sent, and of one that is sent while it is made.
 const ROWS_MAX: [usize; 2] = [100_000, 10_000_000];
 const TIMEOUT_MAX_S: [f64; 2] = [60.0, 600.0];
+/// Questions may go on for so long once the server is to stop: less than it waits for answers to come to their end.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
 const SQL_BYTES_MAX: usize = 100_000;
 const PARAMS_MAX: usize = 1_000;
 
@@ -115,10 +116,17 @@ pub async fn ask(
     let turn = api.sql_turns.clone().acquire_owned().await.map_err(|_| ApiError::Stopped)?;
     let since = stopwatch();
     let asking = Asking::new(&api.store)?;
+    let mut stopping = api.stopping.clone();
+    let stop = async move {
+        let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
     // Dropped with this future, or with the file that is sent: the question ends when the reader has gone.
-    let give_up = GiveUp::after(timeout_s, &asking.handle);
+    let give_up = GiveUp::after(Duration::from_secs_f64(timeout_s), stop, &asking.handle);
+    let over = give_up.over();
     let told = move |error| match error {
         SqlError::Refused(why) => ApiError::Unprocessable { detail: why, faults: Vec::new() },
+        SqlError::Interrupted if over() == Some(Over::Stopping) => ApiError::Stopped,
         SqlError::Interrupted => ApiError::TimedOut(format!(
             "the statement took longer than {timeout_s} s: ask for less, or give it up to {timeout_max_s} s with \
              `timeout_s`{hint}"
@@ -126,14 +134,8 @@ pub async fn ask(
         SqlError::Store(error) => ApiError::Store(error),
     };
     if is_file {
-        let is_late = give_up.is_late.clone();
-        let ask = move |take: sql_file::Take| {
-            // While it waits for its reader it hears no interrupt.
-            let is_over = || is_late.load(Ordering::Relaxed);
-            let asked = asking.stream(&sql, params, limit, |piece| take(piece) && !is_over());
-            if is_over() { Err(told(SqlError::Interrupted)) } else { asked.map_err(told) }
-        };
-        return sql_file::make(form, give_up, turn, ask).await;
+        let ask = move |take: sql_file::Take| asking.stream(&sql, params, limit, take);
+        return sql_file::make(form, give_up, turn, ask, told).await;
     }
     let answering = tokio::task::spawn_blocking(move || asking.ask(&sql, params, limit));
     let answer = answering.await.map_err(|_| ApiError::Stopped)?.map_err(told)?;
@@ -142,34 +144,6 @@ pub async fn ask(
     let rows = rows(&answer.batches)?;
     let duration_ms = since.elapsed().as_secs_f64() * 1000.0;
     Ok(Json(SqlAnswer { columns, rows, is_truncated: answer.is_truncated, duration_ms }).into_response())
-}
-
-/// Gives a question up when its time is over, and when this is dropped. After an answer there is nothing left to give up.
-pub struct GiveUp {
-    handle: Arc<Interrupt>,
-    timer: AbortHandle,
-    /// Whether its time is over.
-    is_late: Arc<AtomicBool>,
-}
-
-impl GiveUp {
-    fn after(timeout_s: f64, handle: &Arc<Interrupt>) -> GiveUp {
-        let is_late = Arc::new(AtomicBool::new(false));
-        let (late, interrupt) = (is_late.clone(), handle.clone());
-        let timer = tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs_f64(timeout_s)).await;
-            late.store(true, Ordering::Relaxed);
-            interrupt.interrupt();
-        });
-        GiveUp { handle: handle.clone(), timer: timer.abort_handle(), is_late }
-    }
-}
-
-impl Drop for GiveUp {
-    fn drop(&mut self) {
-        self.timer.abort();
-        self.handle.interrupt();
-    }
 }
 
 fn parameter(value: Value) -> Result<Parameter, ApiError> {

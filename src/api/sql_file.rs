@@ -6,15 +6,15 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures::{StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
 use super::Fallible;
 use super::encoder::Encoder;
 use super::error::ApiError;
-use super::sql::GiveUp;
 use super::table::{self, Form};
-use crate::store::sql::Piece;
+use crate::give_up::{GiveUp, Line};
+use crate::store::sql::{Piece, SqlError};
 
 /// Bytes that go to the reader at a time, about.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -27,66 +27,64 @@ const WHOLE_BYTES: usize = 4 << 20;
 
 const IS_TRUNCATED: HeaderName = HeaderName::from_static("x-is-truncated");
 
-enum Part {
-    Chunk(Bytes),
-    /// Comes last.
-    End {
-        is_truncated: bool,
-    },
-}
-
 /// Takes pieces of an answer, as long as it says so.
 pub type Take<'a> = &'a mut dyn FnMut(Piece) -> bool;
 
-/// Makes a file of what `ask` hands to it. The turn is over when the question is.
+/// Makes a file of what `ask` hands to it. The turn is over when the question is, whether or not the reader goes on.
 pub async fn make(
     form: Form,
     give_up: GiveUp,
     turn: OwnedSemaphorePermit,
-    ask: impl FnOnce(Take) -> Fallible<bool> + Send + 'static,
+    ask: impl FnOnce(Take) -> Result<bool, SqlError> + Send + 'static,
+    told: impl Fn(SqlError) -> ApiError + Send + 'static,
 ) -> Fallible<Response> {
-    let (hand, mut parts) = mpsc::channel::<Fallible<Part>>(WAITING);
-    tokio::task::spawn_blocking(move || {
-        let ended = encode(form, &hand, ask);
-        drop(turn);
-        // Nobody may wait for it any more.
-        let _ = hand.blocking_send(ended);
+    let (line, mut parts) = give_up.line(WAITING);
+    let making = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        encode(form, line, ask, told)
     });
     let (mut chunks, mut bytes) = (Vec::new(), 0);
     while bytes < WHOLE_BYTES {
-        match parts.recv().await.ok_or(ApiError::Stopped)?? {
-            Part::Chunk(chunk) => {
-                bytes += chunk.len();
-                chunks.push(chunk);
-            }
-            Part::End { is_truncated } => {
-                let mut response = table::sent(form, "answer", Body::from(chunks.concat()));
-                // A file has no other place to say so.
-                let is_truncated = HeaderValue::from_static(if is_truncated { "true" } else { "false" });
-                response.headers_mut().insert(IS_TRUNCATED, is_truncated);
-                return Ok(response);
-            }
-        }
+        let Some(chunk) = parts.recv().await else {
+            let is_truncated = if ended(making).await? { "true" } else { "false" };
+            let mut response = table::sent(form, "answer", Body::from(chunks.concat()));
+            // A file has no other place to say so.
+            response.headers_mut().insert(IS_TRUNCATED, HeaderValue::from_static(is_truncated));
+            return Ok(response);
+        };
+        bytes += chunk.len();
+        chunks.push(chunk);
     }
     let first = stream::iter(chunks.into_iter().map(Ok));
-    let rest = ReceiverStream::new(parts).filter_map(move |part| {
+    let rest = stream::unfold(Some((parts, making)), move |state| {
         // As long as the reader takes more.
         let _give_up = &give_up;
-        let chunk = match part {
-            Ok(Part::Chunk(chunk)) => Some(Ok(chunk)),
-            Ok(Part::End { .. }) => None,
-            // There is no status any more to say it with: the connection ends.
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a file ended before its end");
-                Some(Err(io::Error::other(error)))
+        async {
+            let (mut parts, making) = state?;
+            if let Some(chunk) = parts.recv().await {
+                return Some((Ok(chunk), Some((parts, making))));
             }
-        };
-        std::future::ready(chunk)
+            // There is no status any more to say it with: the connection ends.
+            let error = ended(making).await.err()?;
+            tracing::warn!(error = &error as &dyn std::error::Error, "a file ended before its end");
+            Some((Err(io::Error::other(error)), None))
+        }
     });
     Ok(table::sent(form, "answer", Body::from_stream(first.chain(rest))))
 }
 
-fn encode(form: Form, hand: &mpsc::Sender<Fallible<Part>>, ask: impl FnOnce(Take) -> Fallible<bool>) -> Fallible<Part> {
+/// Whether there were more rows; a file that no thread brought to its end is not whole.
+async fn ended(making: JoinHandle<Fallible<bool>>) -> Fallible<bool> {
+    making.await.map_err(|_| ApiError::Stopped)?
+}
+
+fn encode(
+    form: Form,
+    mut line: Line<Bytes>,
+    ask: impl FnOnce(Take) -> Result<bool, SqlError>,
+    told: impl Fn(SqlError) -> ApiError,
+) -> Fallible<bool> {
+    let mut send = |bytes: Vec<u8>| if line.send(bytes.into()) { Ok(()) } else { Err(told(SqlError::Interrupted)) };
     let mut encoder = None;
     let mut problem = None;
     let mut write = |piece: Piece| -> Fallible<()> {
@@ -95,22 +93,50 @@ fn encode(form: Form, hand: &mpsc::Sender<Fallible<Part>>, ask: impl FnOnce(Take
             (Piece::Rows(batch), Some(encoder)) => {
                 encoder.write(&batch)?;
                 if encoder.ready() >= CHUNK_BYTES {
-                    let chunk = Part::Chunk(encoder.take().into());
-                    hand.blocking_send(Ok(chunk)).map_err(|_| ApiError::Stopped)?;
+                    send(encoder.take())?;
                 }
             }
             (Piece::Rows(_), None) => return Err(ApiError::Stopped),
         }
         Ok(())
     };
-    let is_truncated = ask(&mut |piece| {
+    let asked = ask(&mut |piece| {
         problem = write(piece).err();
         problem.is_none()
-    })?;
+    });
     if let Some(problem) = problem {
         return Err(problem);
     }
-    let rest = encoder.ok_or(ApiError::Stopped)?.finish()?;
-    hand.blocking_send(Ok(Part::Chunk(rest.into()))).map_err(|_| ApiError::Stopped)?;
-    Ok(Part::End { is_truncated })
+    let is_truncated = asked.map_err(&told)?;
+    send(encoder.ok_or(ApiError::Stopped)?.finish()?)?;
+    Ok(is_truncated)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::store::sql::Interrupt;
+
+    #[tokio::test]
+    async fn a_file_whose_thread_panics_breaks_off() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let numbers = Int64Array::from(vec![7; WHOLE_BYTES / 8]);
+        let ask = move |take: Take| {
+            take(Piece::Schema(schema.clone()));
+            take(Piece::Rows(RecordBatch::try_new(schema, vec![Arc::new(numbers)]).unwrap()));
+            panic!("as some do")
+        };
+        let interrupt = Arc::new(Interrupt::default());
+        let give_up = GiveUp::after(Duration::from_secs(60), std::future::pending(), &interrupt);
+        let turn = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let response = make(Form::Arrow, give_up, turn, ask, |_| ApiError::Stopped).await.unwrap();
+        assert!(axum::body::to_bytes(response.into_body(), usize::MAX).await.is_err());
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,11 +28,12 @@ use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::extendedquery::Execute;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::AbortHandle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 
 use super::statement::{self, Statement};
 use super::{Options, PostgresError, login, values};
+use crate::give_up::{GiveUp, Over};
 use crate::store::catalogue::{Attribute, Catalogue, Relation};
 use crate::store::sql::{self, Asking, Interrupt, Parameter, Piece, SqlError};
 use crate::store::{Store, StoreError};
@@ -56,6 +56,9 @@ pub struct Session {
 
 /// Texts without a value that are tried by themselves when a statement is described: each costs a plan.
 const TEXTS_TRIED: usize = 16;
+
+/// Pieces of an answer that wait for the client before the question waits, too.
+const PIECES_WAITING: usize = 2;
 
 /// Longest statement.
 const SQL_BYTES_MAX: usize = 100_000;
@@ -205,31 +208,38 @@ impl Session {
         let asking = self.asking(statement)?;
         let (number, secret) = client.pid_and_secret_key();
         let running = Running::new(self, (number, secret.to_bytes()), asking.handle.clone());
-        let (hand, mut pieces) = mpsc::channel(2);
-        let (rows_max, is_late) = (self.rows_max, running.is_late.clone());
+        let (mut line, mut pieces) = running.give_up.line(PIECES_WAITING);
+        let (rows_max, over) = (self.rows_max, running.give_up.over());
         let timeout_s = self.statement_timeout.as_secs_f64();
-        tokio::task::spawn_blocking(move || {
-            let asked = asking.stream(&text, params, rows_max, |piece| hand.blocking_send(Ok(piece)).is_ok());
-            let problem = match asked {
-                Ok(false) => return,
+        let asked = tokio::task::spawn_blocking(move || {
+            // It is over with the question, whether or not the client reads on.
+            let _turn = turn;
+            let mut is_taken = true;
+            let asked = asking.stream(&text, params, rows_max, |piece| {
+                is_taken = line.send(piece);
+                is_taken
+            });
+            match asked {
+                Ok(false) if is_taken => Ok(()),
                 Ok(true) => {
-                    error("54000", format!("the answer has more than {rows_max} rows: ask for less, or LIMIT it"))
+                    Err(error("54000", format!("the answer has more than {rows_max} rows: ask for less, or LIMIT it")))
                 }
-                Err(SqlError::Interrupted) if is_late.load(Ordering::Relaxed) => {
-                    error("57014", format!("canceling statement due to statement timeout, {timeout_s} s: ask for less"))
-                }
-                Err(problem) => told(problem),
-            };
-            // Nobody may wait for it any more.
-            let _ = hand.blocking_send(Err(problem));
+                Ok(false) | Err(SqlError::Interrupted) if over() == Some(Over::Late) => Err(error(
+                    "57014",
+                    format!("canceling statement due to statement timeout, {timeout_s} s: ask for less"),
+                )),
+                Ok(false) => Err(told(SqlError::Interrupted)),
+                Err(problem) => Err(told(problem)),
+            }
         });
         let schema = match pieces.recv().await {
-            Some(Ok(Piece::Schema(schema))) => schema,
-            Some(Err(problem)) => return Err(problem),
-            Some(Ok(Piece::Rows(_))) | None => return Err(error("XX000", "the question ended without an answer")),
+            Some(Piece::Schema(schema)) => schema,
+            Some(Piece::Rows(_)) => return Err(no_end()),
+            None => return Err(ended(asked).await.err().unwrap_or_else(no_end)),
         };
         let fields = Arc::new(values::fields(&schema, format));
-        let rows = Rows { pieces, ready: VecDeque::new(), fields: fields.clone(), _running: running, _turn: turn };
+        let rows =
+            Rows { pieces, asked: Some(asked), ready: VecDeque::new(), fields: fields.clone(), _running: running };
         Ok(Response::Query(QueryResponse::new(fields, rows.stream())))
     }
 
@@ -311,42 +321,44 @@ fn check_set(name: &str, value: &str) -> PgWireResult<()> {
 struct Running {
     all: Arc<Mutex<HashMap<Connection, Arc<Interrupt>>>>,
     connection: Connection,
-    handle: Arc<Interrupt>,
-    timer: AbortHandle,
-    is_late: Arc<AtomicBool>,
+    give_up: GiveUp,
 }
 
 impl Running {
     fn new(session: &Session, connection: Connection, handle: Arc<Interrupt>) -> Running {
+        // A server that stops drops it.
+        let give_up = GiveUp::after(session.statement_timeout, std::future::pending(), &handle);
         let all = session.running.clone();
-        all.lock().expect("no one panics with the list").insert(connection.clone(), handle.clone());
-        let is_late = Arc::new(AtomicBool::new(false));
-        let (late, late_handle, time) = (is_late.clone(), handle.clone(), session.statement_timeout);
-        let timer = tokio::spawn(async move {
-            tokio::time::sleep(time).await;
-            late.store(true, Ordering::Relaxed);
-            late_handle.interrupt();
-        });
-        Running { all, connection, handle, timer: timer.abort_handle(), is_late }
+        all.lock().expect("no one panics with the list").insert(connection.clone(), handle);
+        Running { all, connection, give_up }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.timer.abort();
-        // After an answer there is nothing left to give up.
-        self.handle.interrupt();
         self.all.lock().expect("no one panics with the list").remove(&self.connection);
     }
 }
 
+/// Whether the statement was answered to its end.
+type Asked = JoinHandle<PgWireResult<()>>;
+
+async fn ended(asked: Asked) -> PgWireResult<()> {
+    asked.await.unwrap_or_else(|_| Err(no_end()))
+}
+
+fn no_end() -> PgWireError {
+    error("XX000", "the question ended without an answer")
+}
+
 /// Rows on their way.
 struct Rows {
-    pieces: mpsc::Receiver<PgWireResult<Piece>>,
+    pieces: mpsc::Receiver<Piece>,
+    /// Asked once there are no more pieces.
+    asked: Option<Asked>,
     ready: VecDeque<pgwire::messages::data::DataRow>,
     fields: Arc<Vec<FieldInfo>>,
     _running: Running,
-    _turn: OwnedSemaphorePermit,
 }
 
 impl Rows {
@@ -356,13 +368,13 @@ impl Rows {
                 if let Some(row) = rows.ready.pop_front() {
                     return Some((Ok(row), rows));
                 }
-                match rows.pieces.recv().await? {
-                    Ok(Piece::Rows(batch)) => match values::rows(&batch, &rows.fields) {
+                match rows.pieces.recv().await {
+                    Some(Piece::Rows(batch)) => match values::rows(&batch, &rows.fields) {
                         Ok(ready) => rows.ready = ready.into(),
                         Err(problem) => return Some((Err(error("XX000", problem.to_string())), rows)),
                     },
-                    Ok(Piece::Schema(_)) => {}
-                    Err(problem) => return Some((Err(problem), rows)),
+                    Some(Piece::Schema(_)) => {}
+                    None => return Some((Err(ended(rows.asked.take()?).await.err()?), rows)),
                 }
             }
         })

@@ -89,6 +89,7 @@ pub struct Asking {
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// Gives a question up.
+#[derive(Default)]
 pub struct Interrupt {
     /// `None` once the question is over. Held while it is used: the library's own handle may be used while its connection
     /// is being closed, and then reaches freed memory.

@@ -283,6 +283,32 @@ async fn bombs_are_cancelled_time_out_or_are_left_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stops_reading_holds_no_turn() {
+    let app = served(|config| config.postgres.statement_timeout_s = 0.5).await;
+    let sql = "SELECT range, repeat('x', 100) AS x FROM range(900000)\0";
+    let query = [b"Q".as_slice(), &(sql.len() as u32 + 4).to_be_bytes(), sql.as_bytes()].concat();
+    let mut deaf = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(app.postgres.unwrap()).await.unwrap();
+        stream.write_all(b"\x00\x00\x00\x13\x00\x03\x00\x00user\x00fuzz\x00\x00").await.unwrap();
+        stream.write_all(&query).await.unwrap();
+        deaf.push(stream);
+    }
+    // By now they have all the turns, and their time is over.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let client = connect(&app).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), texts(&client, "SELECT 1")).await;
+    assert_eq!(answer.expect("a turn is free").unwrap().len(), 1);
+    for mut stream in deaf {
+        stream.write_all(b"X\0\0\0\x04").await.unwrap();
+        let mut told = Vec::new();
+        stream.read_to_end(&mut told).await.unwrap();
+        let end = String::from_utf8_lossy(&told[told.len().saturating_sub(200)..]).into_owned();
+        assert!(end.contains("57014") && !end.contains("SELECT 900000"), "{end:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_who_knows_a_password_is_let_in() {
     let app = served(|config| {
         config.postgres.users = [("ann".to_owned(), "correct horse".to_owned())].into();

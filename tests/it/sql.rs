@@ -224,7 +224,7 @@ async fn a_reader_that_stops_holds_no_turn() {
     let app = served().await;
     let begun = async |timeout_s: f64| {
         let asked = json!({"sql": "SELECT range, repeat('x', 100) AS x FROM range(5000000)", "limit": 5_000_000, "timeout_s": timeout_s});
-        app.client.post(format!("{}/v1/sql?format=csv", app.base)).json(&asked).send().await.unwrap()
+        app.client.post(format!("{}/v1/sql?format=arrow", app.base)).json(&asked).send().await.unwrap()
     };
     // More than there are turns: each goes away before its file has ended.
     for _ in 0..8 {
@@ -234,12 +234,30 @@ async fn a_reader_that_stops_holds_no_turn() {
     // Those that stay, and read nothing, are late one day.
     let mut waiting = Vec::new();
     for _ in 0..4 {
-        waiting.push(begun(0.5).await);
+        waiting.push(begun(2.0).await);
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), rows(&app, "SELECT 1 AS a")).await;
+    assert_eq!(answer.expect("a turn is free"), json!([{"a": 1}]));
     for answer in waiting {
         assert!(answer.bytes().await.is_err(), "it was too late to read on");
     }
-    let answer = tokio::time::timeout(Duration::from_secs(20), rows(&app, "SELECT 1 AS a")).await;
-    assert_eq!(answer.expect("a turn is free"), json!([{"a": 1}]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_does_not_wait_for_long_questions() {
+    let app = served().await;
+    let asking: Vec<_> = ["json", "csv"]
+        .map(|form| {
+            let bomb = "SELECT count(*) FROM range(100000000) a, range(100000000) b";
+            let request = app.client.post(format!("{}/v1/sql?format={form}", app.base));
+            tokio::spawn(request.json(&json!({"sql": bomb, "timeout_s": 60})).send())
+        })
+        .into();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let since = footfall::clock::stopwatch();
+    app.stop().await;
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+    for asked in asking {
+        assert_eq!(asked.await.unwrap().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
 }
