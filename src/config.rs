@@ -482,6 +482,7 @@ impl Config {
             connections_max: self.server.connections_max,
             head_timeout: Duration::from_secs_f64(self.server.head_timeout_s),
             write_timeout: Duration::from_secs_f64(self.server.write_timeout_s),
+            stop_wait: serve::STOP_WAIT,
             trusted_proxies: self
                 .server
                 .trusted_proxies

@@ -35,12 +35,14 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// For the peer to take a piece of the answer.
     pub write_timeout: Duration,
+    /// Answers that are under way may take so long once the server is to stop.
+    pub stop_wait: Duration,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// Answers that are under way may take so long once the server is to stop.
-const STOP_WAIT: Duration = Duration::from_secs(30);
+/// Less than whoever stops it waits before it is killed.
+pub const STOP_WAIT: Duration = Duration::from_secs(30);
 
 /// A pause after a connection that could not be taken: out of file handles, mostly, and others have to leave first.
 const TAKE_AGAIN: Duration = Duration::from_millis(100);
@@ -48,7 +50,7 @@ const TAKE_AGAIN: Duration = Duration::from_millis(100);
 /// Requests of one HTTP/2 connection at a time.
 const STREAMS_MAX: u32 = 100;
 
-/// Serves until `stopping` says so, then lets what is being answered come to its end.
+/// Serves until `stopping` says so, then lets what is being answered come to its end, or breaks it off.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -60,6 +62,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
     let http = Arc::new(Http::new(&limits));
+    let (unbroken, broken_off) = watch::channel(());
     while !*stopping.borrow() {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -79,17 +82,23 @@ pub async fn serve(
         };
         let connection = Connection { http: http.clone(), router: router.clone(), peer, watcher: graceful.watcher() };
         let (tls, limits, metrics) = (tls.clone(), limits.clone(), metrics.clone());
+        let mut broken_off = broken_off.clone();
         tokio::spawn(async move {
             let _place = place;
             metrics.connections.inc();
-            connection.answer(stream, tls, &limits).await;
+            tokio::select! {
+                () = connection.answer(stream, tls, &limits) => {}
+                _ = broken_off.changed() => {}
+            }
             metrics.connections.dec();
         });
     }
     drop(listener);
-    if timeout(STOP_WAIT, graceful.shutdown()).await.is_err() {
+    if timeout(limits.stop_wait, graceful.shutdown()).await.is_err() {
         tracing::warn!("some answers had not come to their end and were broken off");
     }
+    // They hold what the server has to let go of before it ends.
+    drop(unbroken);
 }
 
 /// How each version is spoken. Which one, TLS has agreed upon; it is never guessed from the first bytes, for which nobody
@@ -175,7 +184,37 @@ fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_end_is_broken_off_when_the_server_stops() {
+        let limits = Limits {
+            connections_max: 1,
+            head_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            stop_wait: Duration::from_millis(100),
+            trusted_proxies: Vec::new(),
+        };
+        let (begun, mut answering) = tokio::sync::mpsc::channel(1);
+        let endless = move || async move {
+            begun.send(()).await.unwrap();
+            std::future::pending::<()>().await;
+            drop(begun);
+        };
+        let router = Router::new().route("/", axum::routing::get(endless));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let serving = tokio::spawn(serve(listener, router, None, limits, Metrics::new(), stopping));
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        answering.recv().await.unwrap();
+        stop.send_replace(true);
+        serving.await.unwrap();
+        let ended = timeout(Duration::from_secs(10), answering.recv()).await;
+        assert_eq!(ended.expect("nothing holds on to it"), None);
+    }
 
     #[test]
     fn only_proxies_that_are_trusted_say_who_sent_it() {
