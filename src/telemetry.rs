@@ -155,13 +155,23 @@ impl Metrics {
         }
     }
 
-    /// The Prometheus text format.
-    pub fn render(&self) -> String {
+    /// The Prometheus text format, with or without what tells of single clients.
+    pub fn render(&self, with_clients: bool) -> String {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("writing to memory cannot fail");
+        let mut families = self.registry.gather();
+        families.retain(|family| with_clients || !OF_CLIENTS.contains(&family.name()));
+        TextEncoder::new().encode(&families, &mut text).expect("writing to memory cannot fail");
         String::from_utf8(text).expect("the text format is UTF-8")
     }
 }
+
+/// Metrics that tell of single clients: visits, and alerts that somebody sets off.
+const OF_CLIENTS: [&str; 4] = [
+    "footfall_open_visits",
+    "footfall_alerts_firing",
+    "footfall_callback_attempts_total",
+    "footfall_callbacks_pending",
+];
 
 /// Sends the log to standard error: `FOOTFALL_LOG` filters it (such as `info,footfall=debug`), `json` makes each
 /// line an object.

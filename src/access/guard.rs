@@ -40,7 +40,7 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
     let policy = guard.access.policy();
     let needed = match need(request.method(), &path) {
         Need::Metrics if policy.are_metrics_open => Need::Nothing,
-        Need::Clients if policy.counts_withheld_below > 1 => Need::Sql,
+        Need::Clients | Need::Metrics if policy.counts_withheld_below > 1 => Need::Sql,
         Need::Metrics | Need::Clients => Need::Read,
         other => other,
     };

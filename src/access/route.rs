@@ -15,7 +15,7 @@ pub enum Need {
     Sql,
     /// `admin`: changes, secrets, files of all there is.
     Admin,
-    /// `read`, unless the configuration opens them.
+    /// As `Clients`, unless the configuration opens them.
     Metrics,
 }
 
@@ -45,9 +45,13 @@ pub fn need(method: &Method, path: &str) -> Need {
         "/v1/session" | "/v1/login" | "/v1/logout" => Need::Nothing,
         "/metrics" => Need::Metrics,
         "/v1/sql" | "/v1/sql/schema" | "/v1/export/{table}" => Need::Sql,
-        "/v1/clients" | "/v1/clients/{id}/track" | "/v1/visits" | "/v1/alerts" | "/v1/alerts/{id}" if is_read => {
+        "/v1/clients" | "/v1/clients/{id}/track" | "/v1/visits" | "/v1/alerts" | "/v1/alerts/{id}" | "/v1/silences"
+            if is_read =>
+        {
             Need::Clients
         }
+        // How much was counted somewhere, however little.
+        "/v1/unmapped" | "/v1/rebuilds" | "/v1/rebuilds/{id}" if is_read => Need::Clients,
         // They only reckon.
         "/v1/alert-rules/preview" | "/v1/what-if/zones" => Need::Clients,
         "/v1/snapshot" | "/v1/tokens" | "/v1/users" | "/v1/acts" => Need::Admin,

@@ -11,7 +11,7 @@ use crate::store::outbox::{AlertEvent, FIRING};
 /// Firing alerts that an id names; more would make every event long, and their reader gets the whole state instead.
 const FIRING_MAX: usize = 50;
 
-/// The id of an event before the alerts are told: one that cannot be followed.
+/// The id of an event before the alerts are told, and without any: one that cannot be followed.
 pub const UNTOLD: &str = "0-many";
 
 /// What stands for more firing alerts than an id names.

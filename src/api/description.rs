@@ -1,8 +1,10 @@
 //! What the annotations of single handlers leave to be said once, because it holds for many of them: what a parameter of a
 //! name may be, the further forms of a table, the errors that can come anywhere, and examples of fields.
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
+use super::withheld::PARTS;
 use super::{caching, examples, table};
 use crate::access::{Need, SESSION_COOKIE, need};
 
@@ -71,6 +73,12 @@ fn describe_parameter(path: &str, parameter: &mut Value) {
         if parameter.get("example").is_none() {
             parameter["example"] = example;
         }
+    }
+    // Of an area `kind` is something else.
+    let is_part = PARTS.contains(&name.as_str()) && !path.starts_with("/v1/areas");
+    if is_part && need(&Method::GET, path) == Need::Read {
+        let told = parameter["description"].as_str().unwrap_or_default();
+        parameter["description"] = json!(format!("{told} Needs `sql` where counts of few clients are withheld."));
     }
     if parameter["in"] == "path" || REQUIRED.contains(&(path, name.as_str())) {
         parameter["required"] = json!(true);
@@ -241,8 +249,8 @@ fn access(path: &str, method: &str, operation: &mut Value) {
     let needed = match need(&method, path) {
         _ if path.starts_with("/v1/webhooks/") => return,
         Need::Nothing => return,
-        Need::Read | Need::Metrics => "`read`",
-        Need::Clients => "`read`, or `sql` where counts of few clients are withheld",
+        Need::Read => "`read`",
+        Need::Clients | Need::Metrics => "`read`, or `sql` where counts of few clients are withheld",
         Need::Sql => "`sql`",
         Need::Admin => "`admin`",
     };

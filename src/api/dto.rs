@@ -50,7 +50,7 @@ pub struct OccupancySeries {
     /// The zone whose days and hours the buckets follow.
     #[schema(example = "Europe/Lisbon")]
     pub time_zone: String,
-    /// The whole window as one bucket.
+    /// The whole window as one bucket. What is a sum is null where one bucket alone does not tell it.
     pub total: SeriesBucket,
     pub buckets: Vec<SeriesBucket>,
     /// Occupancy at the end of the window.
@@ -100,6 +100,7 @@ pub struct DwellAnswer {
     /// Visits that touch the window. When there are none, the statistics are null.
     pub count: Option<u64>,
     pub mean_s: Option<f64>,
+    /// Null, as are the next three, where too few visits lasted longer to be told of.
     pub median_s: Option<f64>,
     pub p90_s: Option<f64>,
     pub p95_s: Option<f64>,

@@ -86,7 +86,8 @@ fn dwell_rows(answer: &DwellAnswer) -> Vec<Value> {
     }
 }
 
-/// The statistics of some visits. Of visits of too few clients none are told, and a histogram only with all of its ranges.
+/// The statistics of some visits. Of visits of too few clients none are told, a quantile only where enough lasted longer
+/// (the longest of all is somebody's own), and a histogram only with all of its ranges.
 pub fn answer(
     spans: &[Span],
     window: Window,
@@ -96,8 +97,11 @@ pub fn answer(
 ) -> DwellAnswer {
     let found = metrics::dwell(spans, window.from_ms, window.to_ms, is_clipped, &bands);
     let count = found.as_ref().map_or(0, |dwell| dwell.count);
-    let is_told = withheld.allows(count) && (!withheld.is_any() || withheld.allows(clients(spans)));
+    let is_told = withheld.allows(count) && (!withheld.is_any() || withheld.allows(clients(spans, window)));
     let told = found.as_ref().filter(|_| is_told);
+    let quantile = |percent: u64, value: fn(&Dwell) -> f64| {
+        told.filter(|_| withheld.allows(count * (100 - percent) / 100)).map(value)
+    };
     let visits = |part: fn(&Dwell) -> &[u64], place: usize| {
         let parts = found.as_ref().map_or(&[][..], part);
         let is_told = is_told && (!withheld.is_any() || parts.iter().all(|visits| withheld.allows(*visits)));
@@ -124,10 +128,10 @@ pub fn answer(
         is_clipped,
         count: is_told.then_some(count),
         mean_s: told.map(|dwell| dwell.mean_s),
-        median_s: told.map(|dwell| dwell.median_s),
-        p90_s: told.map(|dwell| dwell.p90_s),
-        p95_s: told.map(|dwell| dwell.p95_s),
-        max_s: told.map(|dwell| dwell.max_s),
+        median_s: quantile(50, |dwell| dwell.median_s),
+        p90_s: quantile(90, |dwell| dwell.p90_s),
+        p95_s: quantile(95, |dwell| dwell.p95_s),
+        max_s: quantile(100, |dwell| dwell.max_s),
         histogram: histogram.collect(),
         unbanded: Some(unbanded).filter(|_| is_told && bands.iter().all(|band| band.visits.is_some())),
         bands,
@@ -136,9 +140,10 @@ pub fn answer(
     }
 }
 
-/// How many clients there are among visits.
-fn clients(spans: &[Span]) -> u64 {
-    spans.iter().map(|span| span.client).collect::<HashSet<u32>>().len() as u64
+/// Whose visits touch a window: how many clients they are.
+fn clients(spans: &[Span], window: Window) -> u64 {
+    let inside = spans.iter().filter(|span| span.touches(window.from_ms, window.to_ms));
+    inside.map(|span| span.client).collect::<HashSet<u32>>().len() as u64
 }
 
 /// The bands of the site the areas belong to; the default ones where they belong to none or to several.
@@ -148,5 +153,38 @@ fn site_bands(conn: &ReadConnection, areas: &[plans::AreaRow]) -> Result<Vec<Dwe
     match sites[..] {
         [site] => Ok(queries::sites(conn, Some(site))?.first().map_or_else(settings::default_dwell_bands, bands_of)),
         _ => Ok(settings::default_dwell_bands()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Window = Window { from_ms: 1_000, to_ms: 100_000 };
+
+    fn told(spans: &[Span], withheld: Withheld) -> DwellAnswer {
+        answer(spans, WINDOW, true, Vec::new(), withheld)
+    }
+
+    #[test]
+    fn who_left_as_the_window_begins_does_not_make_others_enough() {
+        let mut spans: Vec<Span> =
+            (1..=3).map(|visit| Span::new(1, visit * 2_000, Some(visit * 2_000 + 1_000))).collect();
+        spans.extend([2, 3].map(|client| Span::new(client, 0, Some(WINDOW.from_ms))));
+        assert_eq!(told(&spans, Withheld::default()).count, Some(3));
+        assert_eq!(told(&spans, Withheld::below(3)).count, None);
+    }
+
+    #[test]
+    fn how_long_one_of_few_stayed_is_not_told() {
+        let spans: Vec<Span> =
+            (0..59).map(|client| Span::new(client, 1_000, Some(2_000 + i64::from(client)))).collect();
+        let quantiles = |withheld| {
+            let found = told(&spans, withheld);
+            [found.median_s, found.p90_s, found.p95_s, found.max_s].map(|found| found.is_some())
+        };
+        assert_eq!(quantiles(Withheld::default()), [true; 4]);
+        assert_eq!(quantiles(Withheld::below(5)), [true, true, false, false]);
+        assert_eq!(quantiles(Withheld::below(30)), [false; 4]);
     }
 }

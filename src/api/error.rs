@@ -13,6 +13,8 @@ use crate::store::StoreError;
 pub enum ApiError {
     #[error("{0}")]
     BadRequest(String),
+    #[error("{0}")]
+    Forbidden(String),
     #[error("there is no {what} {id:?}")]
     NotFound { what: &'static str, id: String },
     #[error("{detail}")]
@@ -52,6 +54,7 @@ impl IntoResponse for ApiError {
         let detail = self.to_string();
         let problem = match self {
             ApiError::BadRequest(_) => Problem::new(StatusCode::BAD_REQUEST, detail),
+            ApiError::Forbidden(_) => Problem::new(StatusCode::FORBIDDEN, detail),
             ApiError::NotFound { .. } => Problem::new(StatusCode::NOT_FOUND, detail),
             ApiError::Unprocessable { faults, .. } => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)

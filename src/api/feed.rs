@@ -4,6 +4,7 @@
 //! them cost no more questions than one.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct LiveOccupancy {
     /// Null where it is too small to be told to the reader.
     pub current: Option<u64>,
     pub occupancy_limit: Option<i64>,
+    #[serde(skip)]
+    pub is_mapped: bool,
 }
 
 /// Kind and id.
@@ -90,7 +93,7 @@ impl Feed {
 struct Told {
     /// The newest delivery whose positions were told; `None` while nobody listens.
     delivery: Option<i64>,
-    current: HashMap<AreaName, Option<u64>>,
+    areas: HashMap<AreaName, LiveOccupancy>,
 }
 
 async fn run(
@@ -139,12 +142,15 @@ fn look(conn: &ReadConnection, told: &mut Told) -> Result<Changes, StoreError> {
     let after = told.delivery.unwrap_or(newest - 1);
     let positions = queries::newest_since(conn, after, POSITIONS_MAX)?;
     let occupancy = queries::occupancy(conn, &Scope::default())?.into_iter().map(occupancy);
-    let mut changed = Vec::new();
+    let (mut changed, mut gone) = (Vec::new(), mem::take(&mut told.areas));
     for area in occupancy {
-        if told.current.insert(area.area_name(), area.current) != Some(area.current) {
-            changed.push(area);
+        if gone.remove(&area.area_name()).is_none_or(|before| before.current != area.current) {
+            changed.push(area.clone());
         }
+        told.areas.insert(area.area_name(), area);
     }
+    // One that is on no map is not listed while nobody is in it.
+    changed.extend(gone.into_values().map(|area| LiveOccupancy { current: Some(0), ..area }));
     told.delivery = Some(newest);
     Ok(Changes { occupancy: changed, positions: positions.into_iter().map(position).collect() })
 }
@@ -158,6 +164,7 @@ pub fn occupancy(row: OccupancyRow) -> LiveOccupancy {
         name: row.name,
         current: Some(row.by_kind.iter().sum::<i64>().unsigned_abs()),
         occupancy_limit: row.occupancy_limit,
+        is_mapped: row.is_mapped,
     }
 }
 

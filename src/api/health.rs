@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::dto::{Health, Sources, WebhookSource};
+use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::time::rfc3339;
 use crate::pipeline::Refused;
@@ -36,7 +37,7 @@ pub async fn ready(State(api): State<Api>) -> Response {
 
 /// Prometheus text.
 #[utoipa::path(get, path = "/metrics", tag = "server", responses((status = 200, content_type = "text/plain", body = String)))]
-pub async fn metrics(State(api): State<Api>) -> Fallible<Response> {
+pub async fn metrics(State(api): State<Api>, withheld: Withheld) -> Fallible<Response> {
     let (firing, outboxes) = api.read(|conn| Ok((alerts::firing(conn)?, outbox::outboxes(conn)?))).await?;
     let metrics = &api.metrics;
     for severity in ["info", "warning", "critical"] {
@@ -60,7 +61,8 @@ pub async fn metrics(State(api): State<Api>) -> Fallible<Response> {
         let age_ms = row.oldest_pending_ms.map_or(0, |since_ms| now_ms - since_ms);
         metrics.callback_oldest_pending.with_label_values(&labels).set(age_ms as f64 / 1000.0);
     }
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response())
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render(!withheld.is_any()))
+        .into_response())
 }
 
 /// What each webhook source has sent, and when its last ping came: the set-up check.

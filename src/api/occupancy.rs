@@ -46,22 +46,24 @@ pub async fn now(
 ) -> Fallible<Response> {
     let scope = params.scope()?;
     let rows = api.read(move |conn| queries::occupancy(conn, &scope)).await?;
-    let areas = rows.into_iter().map(|row| {
+    let areas = rows.into_iter().filter_map(|row| {
         let by_kind = row.by_kind.map(i64::unsigned_abs);
         let [wifi, unconnected, sdk, asset] = by_kind;
+        let current = withheld.count(by_kind.into_iter().sum());
         let is_told = by_kind.into_iter().all(|count| withheld.allows(count));
-        AreaOccupancy {
+        // One that is on no map is there while somebody is in it.
+        (row.is_mapped || current.is_some()).then(|| AreaOccupancy {
             area_id: row.area_id,
             area_kind: row.kind.name(),
             name: row.name,
             site_id: row.site_id,
             map_id: row.map_id,
             source: row.source.name(),
-            current: withheld.count(by_kind.into_iter().sum()),
+            current,
             by_kind: is_told.then_some(ByKind { wifi, unconnected, sdk, asset }),
             occupancy_limit: row.occupancy_limit,
             as_of: row.site.and_then(|site| api.pipeline.site_clock_ms(site)).map(rfc3339),
-        }
+        })
     });
     table::answer(form, "occupancy", &Occupancy { areas: areas.collect() }, NOW, |answer| {
         answer.areas.iter().map(|area| with(table::row(area), table::row(&area.by_kind))).collect()
@@ -173,12 +175,17 @@ pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz, withheld
         .filter(|span| span.entered_ms < window.to_ms && span.exited_ms().is_none_or(|exit| exit >= window.to_ms))
         .filter(|span| span.exited_ms() != Some(span.entered_ms))
         .count() as u64;
+    let buckets: Vec<_> = buckets.into_iter().map(|found| bucket(found, withheld)).collect();
+    let mut total = bucket(total, withheld);
+    total.mean = withheld.sum(total.mean, buckets.iter().map(|bucket| bucket.mean));
+    total.entries = withheld.sum(total.entries, buckets.iter().map(|bucket| bucket.entries));
+    total.exits = withheld.sum(total.exits, buckets.iter().map(|bucket| bucket.exits));
     OccupancySeries {
         from: rfc3339(window.from_ms),
         to: rfc3339(window.to_ms),
         time_zone: zone.name().to_owned(),
-        total: bucket(total, withheld),
-        buckets: buckets.into_iter().map(|found| bucket(found, withheld)).collect(),
+        total,
+        buckets,
         current: withheld.count(current),
         groups: None,
         comparison: None,

@@ -45,27 +45,30 @@ pub async fn profile(
         let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
         let bounds = calendar::bounds(window.from_ms, window.to_ms, Width::Minutes(60), zone)?;
         let spans = whole(queries::spans(conn, &scope, filter)?, areas.len());
-        // Seconds, client seconds, most, entries, hours: of each hour of the week.
-        let mut hours = [(0.0, 0.0, 0u64, 0u64); 168];
+        // Seconds, client seconds, most at once, entries, most unique clients: of each hour of the week.
+        let mut hours = [(0.0, 0.0, 0u64, 0u64, 0u64); 168];
         for bucket in metrics::series(&spans, &bounds) {
             let Some(at) = DateTime::<Utc>::from_timestamp_millis(bucket.from_ms) else { continue };
             let local = at.with_timezone(&zone);
             let place = local.weekday().num_days_from_monday() * 24 + local.hour();
-            let (length_s, client_s, max, entries) = &mut hours[place as usize];
+            let (length_s, client_s, max, entries, clients) = &mut hours[place as usize];
             let bucket_s = (bucket.to_ms - bucket.from_ms) as f64 / 1000.0;
             *length_s += bucket_s;
             *client_s += bucket.mean * bucket_s;
             *max = bucket.max.max(*max);
             *entries += bucket.entries;
+            *clients = bucket.unique_clients.max(*clients);
         }
-        let hours = hours.into_iter().enumerate().map(|(place, (length_s, client_s, max, entries))| {
+        let hours = hours.into_iter().enumerate().map(|(place, (length_s, client_s, max, entries, clients))| {
             let is_there = length_s > 0.0;
+            // Of few clients, visits are not told either, however many.
+            let are_visits_told = is_there && withheld.allows(clients);
             ProfileHour {
                 weekday: place as u32 / 24 + 1,
                 hour: place as u32 % 24,
                 mean: withheld.mean(client_s / length_s).filter(|_| is_there),
                 max: withheld.count(max).filter(|_| is_there),
-                entries: withheld.mean(entries as f64 / (length_s / 3600.0)).filter(|_| is_there),
+                entries: withheld.mean(entries as f64 / (length_s / 3600.0)).filter(|_| are_visits_told),
             }
         });
         let answer = Profile {

@@ -137,8 +137,8 @@ struct Begun {
     events: Vec<Event>,
     /// How far it has been told then.
     bookmark: Bookmark,
-    /// Areas whose occupancy is withheld as of now: while it stays so, not even that it changes is told.
-    hidden: HashSet<AreaName>,
+    /// Areas whose occupancy the reader was told last. Of others that are withheld, not even that they change is told.
+    shown: HashSet<AreaName>,
 }
 
 async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<Begun> {
@@ -147,11 +147,13 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<Begun> {
         // Before what is told, so that an alert in between is told twice rather than never.
         let newest = alerts::next_alert(conn)?.0 - 1;
         let missed = match &from {
+            // All else is told whole.
+            From::Event(_) if !wish.alerts => Some(Vec::new()),
             From::Event(Some(bookmark)) => missed(conn, &wish, bookmark)?,
             From::Event(None) | From::Beginning => None,
         };
         let mut events = Vec::new();
-        let mut hidden = HashSet::new();
+        let mut shown = HashSet::new();
         if let From::Event(bookmark) = &from {
             let detail = match (bookmark, &missed) {
                 (_, Some(_)) => "what was missed comes next",
@@ -165,9 +167,16 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<Begun> {
         if wish.occupancy {
             let scope = Scope { site: wish.site.clone(), map: wish.map.clone(), ..Scope::default() };
             let areas = queries::occupancy(conn, &scope)?.into_iter().map(feed::occupancy);
-            let areas: Vec<_> = areas.map(|area| told(&area, wish.withheld)).collect();
-            hidden = areas.iter().filter(|area| area.current.is_none()).map(LiveOccupancy::area_name).collect();
+            let areas = areas.map(|area| told(&area, wish.withheld));
+            // One that is on no map is there while somebody is in it.
+            let areas: Vec<_> = areas.filter(|area| area.is_mapped || area.current.is_some()).collect();
+            shown = areas.iter().filter(|area| area.current.is_some()).map(LiveOccupancy::area_name).collect();
             events.push(event("occupancy", &json!({"is_whole": true, "areas": areas})));
+        }
+        if !wish.alerts {
+            // The newest alert is nothing to tell of.
+            let (events, bookmark) = (marked(events, UNTOLD), Bookmark::default());
+            return Ok(Begun { events, bookmark, shown });
         }
         if let (From::Event(Some(before)), Some(missed)) = (from, missed) {
             let mut bookmark = before;
@@ -176,20 +185,15 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<Begun> {
                 bookmark.note(&found);
                 events.push(event(&found.event_type, &found).id(bookmark.to_string()));
             }
-            return Ok(Begun { events, bookmark, hidden });
+            return Ok(Begun { events, bookmark, shown });
         }
-        let mut bookmark = Bookmark { newest, ..Bookmark::default() };
-        if wish.alerts {
-            let filter = AlertFilter { is_firing: Some(true), limit: SNAPSHOT_ALERTS, ..wish.alert_filter() };
-            let firing = alerts::list(conn, &filter)?;
-            bookmark.firing = firing.iter().map(|alert| alert.alert_id).collect();
-            // Who reads only what came before does not know them yet.
-            events = marked(events, UNTOLD);
-            events.push(event("alerts", &json!({ "alerts": firing })).id(bookmark.to_string()));
-        } else {
-            events = marked(events, &bookmark.to_string());
-        }
-        Ok(Begun { events, bookmark, hidden })
+        let filter = AlertFilter { is_firing: Some(true), limit: SNAPSHOT_ALERTS, ..wish.alert_filter() };
+        let firing = alerts::list(conn, &filter)?;
+        let bookmark = Bookmark { newest, firing: firing.iter().map(|alert| alert.alert_id).collect() };
+        // Who reads only what came before does not know them yet.
+        events = marked(events, UNTOLD);
+        events.push(event("alerts", &json!({ "alerts": firing })).id(bookmark.to_string()));
+        Ok(Begun { events, bookmark, shown })
     })
     .await
 }
@@ -201,9 +205,6 @@ fn marked(events: Vec<Event>, id: &str) -> Vec<Event> {
 
 /// The alerts that fired or were resolved since; `None`: too many to tell one by one.
 fn missed(conn: &ReadConnection, wish: &Wish, since: &Bookmark) -> Result<Option<Vec<AlertEvent>>, StoreError> {
-    if !wish.alerts {
-        return Ok(Some(Vec::new()));
-    }
     let firing: Vec<AlertKey> = since.firing.iter().map(|key| AlertKey(*key)).collect();
     let filter = AlertFilter { after: Some(since.newest), limit: MISSED_ALERTS as i64 + 1, ..wish.alert_filter() };
     let mut found = outbox::told(conn, &filter, &firing)?;
@@ -218,15 +219,15 @@ fn told(area: &LiveOccupancy, withheld: Withheld) -> LiveOccupancy {
 }
 
 /// What has changed, as far as it is wished for and may be told.
-fn changed(wish: &Wish, changes: &Changes, hidden: &mut HashSet<AreaName>) -> Vec<Event> {
+fn changed(wish: &Wish, changes: &Changes, shown: &mut HashSet<AreaName>) -> Vec<Event> {
     let mut events = Vec::new();
     if wish.occupancy {
         let is_of = |area: &&LiveOccupancy| wish.is_of(area.site_id.as_ref(), area.map_id.as_ref());
         let areas = changes.occupancy.iter().filter(is_of).map(|area| told(area, wish.withheld));
         let areas = areas.filter(|area| match area.current {
-            None => hidden.insert(area.area_name()),
+            None => shown.remove(&area.area_name()),
             Some(_) => {
-                hidden.remove(&area.area_name());
+                shown.insert(area.area_name());
                 true
             }
         });
@@ -254,7 +255,7 @@ async fn forward(
     mut changes: broadcast::Receiver<Arc<Changes>>,
     line: Line,
 ) {
-    let Begun { events: mut next, mut bookmark, mut hidden } = begun;
+    let Begun { events: mut next, mut bookmark, mut shown } = begun;
     let mut stopping = api.stopping.clone();
     loop {
         for event in next.drain(..) {
@@ -271,16 +272,17 @@ async fn forward(
                 bookmark.note(&found);
                 vec![event(&found.event_type, &*found)]
             }),
-            received = changes.recv() => received.map(|found| changed(&wish, &found, &mut hidden)),
+            received = changes.recv() => received.map(|found| changed(&wish, &found, &mut shown)),
             _ = stopping.changed() => return,
             () = line.closed() => return,
         };
         next = match told {
+            Ok(events) if !wish.alerts => marked(events, UNTOLD),
             Ok(events) => marked(events, &bookmark.to_string()),
             Err(RecvError::Closed) => return,
             Err(RecvError::Lagged(_)) => match begin(&api, &wish, From::Event(Some(bookmark.clone()))).await {
                 Ok(begun) => {
-                    (bookmark, hidden) = (begun.bookmark, begun.hidden);
+                    (bookmark, shown) = (begun.bookmark, begun.shown);
                     begun.events
                 }
                 Err(_) => return,

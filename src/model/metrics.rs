@@ -29,7 +29,7 @@ impl Span {
     }
 
     /// Whether any of it lies in [from, to); one of zero length does when its instant does.
-    fn touches(&self, from_ms: i64, to_ms: i64) -> bool {
+    pub fn touches(&self, from_ms: i64, to_ms: i64) -> bool {
         let is_instant = self.end_ms == self.entered_ms;
         self.entered_ms < to_ms && (self.end_ms > from_ms || is_instant && self.entered_ms >= from_ms)
     }

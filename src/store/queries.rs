@@ -169,6 +169,8 @@ pub struct OccupancyRow {
     pub map_id: Option<String>,
     pub occupancy_limit: Option<i64>,
     pub source: Source,
+    /// Whether it was uploaded.
+    pub is_mapped: bool,
     /// In the order of [`ClientKind::ALL`].
     pub by_kind: [i64; 4],
 }
@@ -185,7 +187,8 @@ pub fn occupancy(conn: &Connection, scope: &Scope) -> Result<Vec<OccupancyRow>, 
             map_id: row.get(5)?,
             occupancy_limit: row.get(6)?,
             source: source(row.get(7)?),
-            by_kind: [row.get(8)?, row.get(9)?, row.get(10)?, row.get(11)?],
+            is_mapped: row.get(8)?,
+            by_kind: [row.get(9)?, row.get(10)?, row.get(11)?, row.get(12)?],
         })
     })
 }

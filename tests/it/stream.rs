@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{DESK, LOBBY, MAP, SITE, TestApp, delivery, fix};
+use crate::harness::{DESK, LOBBY, MAP, SITE, START_S, TestApp, delivery, fix};
 
 /// Events of a stream as they come: name and data.
 struct Events {
@@ -206,6 +206,24 @@ async fn who_comes_back_with_an_id_that_tells_nothing_gets_the_whole_state() {
     assert_eq!(events.next().await.1["is_resumed"], true);
     let (name, data) = events.next().await;
     assert_eq!((name.as_str(), counts(&data)), ("occupancy", vec![(DESK.into(), 0), (LOBBY.into(), 1)]));
+    drop(events);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_area_on_no_map_is_told_of_as_the_last_one_leaves() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    let room = |trigger: &str, second: i64| {
+        let event = json!({"site_id": SITE, "rssizone_id": "room", "mac": "00000000000a", "type": "wifi",
+            "trigger": trigger, "timestamp": START_S + second});
+        delivery("rssizone", vec![event])
+    };
+    let mut events = Events::of(&app, "?topics=occupancy").await;
+    for (trigger, second, here) in [("enter", 0, 1), ("exit", 30, 0)] {
+        app.deliver(&room(trigger, second)).await;
+        events.until("occupancy", |data| counts(data).contains(&("room".into(), here))).await;
+    }
     drop(events);
     app.stop().await;
 }

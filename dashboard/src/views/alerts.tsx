@@ -3,6 +3,7 @@
 
 import './alerts.css';
 import type { ComponentType } from 'preact';
+import { isWithheld } from '../session';
 import { strings } from '../strings';
 import { linkTo, param } from '../url';
 import { Endpoints } from './alerts/endpoints';
@@ -14,16 +15,21 @@ const words = strings.alerts;
 
 const tabs: Record<keyof typeof words.tab, ComponentType> = { now: Now, rules: Rules, silences: Silences, endpoints: Endpoints };
 
+type Name = keyof typeof tabs;
+
+/// What tells of single clients.
+const ofClients: Name[] = ['now', 'silences'];
+
 export function Alerts() {
-  const asked = param('tab', 'now');
-  const tab = (asked in tabs ? asked : 'now') as keyof typeof tabs;
+  const names = (Object.keys(tabs) as Name[]).filter((name) => !isWithheld.value || !ofClients.includes(name));
+  const tab = names.find((name) => name === param('tab')) ?? names[0] ?? 'rules';
   const Tab = tabs[tab];
   return (
     <div class="alerts-view">
       <nav class="tabs" aria-label={words.tabs}>
-        {Object.entries(words.tab).map(([name, label]) => (
+        {names.map((name) => (
           <a href={linkTo('alerts', { tab: name })} aria-current={name === tab ? 'page' : undefined}>
-            {label}
+            {words.tab[name]}
           </a>
         ))}
       </nav>

@@ -1,6 +1,7 @@
 // History: what was, in figures and charts; the same against the period before; and an hour of it played back.
 
 import { client, type Schemas, told } from '../api';
+import { isWithheld } from '../session';
 import { site } from '../state';
 import { strings } from '../strings';
 import { Answer, Empty, useAsk } from '../ui/ask';
@@ -64,7 +65,7 @@ function Figures({ question }: { question: Question }) {
                 <Capacity question={question} />
                 <Peaks question={question} />
               </div>
-              <Playback question={question} />
+              {!isWithheld.value && <Playback question={question} />}
             </>
           )}
         </>

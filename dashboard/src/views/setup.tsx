@@ -5,6 +5,7 @@ import './setup.css';
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { type Schemas, client, told } from '../api';
+import { isWithheld } from '../session';
 import { loadPlaces } from '../state';
 import { strings } from '../strings';
 import { Answer, useAsk } from '../ui/ask';
@@ -32,7 +33,7 @@ async function look(signal: AbortSignal): Promise<Known> {
     told(client.GET('/v1/sources', { signal })),
     told(client.GET('/v1/sites', { signal })),
     told(client.GET('/v1/maps', { signal })),
-    told(client.GET('/v1/unmapped', { signal })),
+    isWithheld.value ? { maps: [], areas: [] } : told(client.GET('/v1/unmapped', { signal })),
     told(client.GET('/v1/occupancy', { params: { query: { area_kind: 'zone' } }, signal })),
   ]);
   const here = occupancy.areas.map((area) => area.current ?? 0).filter((current) => current > 0);

@@ -1,6 +1,7 @@
 -- Parameters: $1 site id, $2 map id, $3 area id, $4 area kind, $5 source, $6 client kind, $7 tag, $8 whether the client's
 -- address is randomised (1 or 0); codes, null: all, but for the source: each area's authoritative one.
--- A row per area that is uploaded or has someone in it: who it is, the source counted, clients now by kind.
+-- A row per area that is uploaded or has someone in it: who it is, the source counted, whether it is uploaded, clients now by
+-- kind.
 WITH chosen AS (
     SELECT area_key, kind, area_id, name, site_key, site_id, map_id, occupancy_limit, is_mapped,
         coalesce($5, source) AS source
@@ -14,7 +15,7 @@ present AS (
     WHERE ($6 IS NULL OR k.kind = $6) AND ($8 IS NULL OR ($8 = 1) = k.is_randomised)
     GROUP BY ALL
 )
-SELECT c.kind, c.area_id, c.name, c.site_key, c.site_id, c.map_id, c.occupancy_limit, c.source,
+SELECT c.kind, c.area_id, c.name, c.site_key, c.site_id, c.map_id, c.occupancy_limit, c.source, c.is_mapped,
     coalesce(sum(p.clients) FILTER (p.kind = 0), 0)::BIGINT, coalesce(sum(p.clients) FILTER (p.kind = 1), 0)::BIGINT,
     coalesce(sum(p.clients) FILTER (p.kind = 2), 0)::BIGINT, coalesce(sum(p.clients) FILTER (p.kind = 3), 0)::BIGINT
 FROM chosen c

@@ -1,6 +1,7 @@
 // When there were the most, each with a way to see it.
 
 import { address, client, told } from '../../api';
+import { isWithheld } from '../../session';
 import { strings } from '../../strings';
 import { DAY, HOUR, rfc3339 } from '../../time';
 import { Answer, Empty, useAsk } from '../../ui/ask';
@@ -47,9 +48,11 @@ export function Peaks({ question }: { question: Question }) {
                   <th scope="col" class="number">
                     {words.lasted}
                   </th>
-                  <th scope="col">
-                    <span class="hidden">{words.play}</span>
-                  </th>
+                  {!isWithheld.value && (
+                    <th scope="col">
+                      <span class="hidden">{words.play}</span>
+                    </th>
+                  )}
                 </tr>
               </thead>
               <tbody>
@@ -60,11 +63,13 @@ export function Peaks({ question }: { question: Question }) {
                       <th scope="row">{moment(one.at)}</th>
                       <td class="number">{one.max.toLocaleString('en')}</td>
                       <td class="number">{length(Math.max(1, one.lasted_s))}</td>
-                      <td class="number">
-                        <button type="button" class="link" aria-label={words.playPeak(moment(one.at))} onClick={() => play(one.at)}>
-                          {words.play}
-                        </button>
-                      </td>
+                      {!isWithheld.value && (
+                        <td class="number">
+                          <button type="button" class="link" aria-label={words.playPeak(moment(one.at))} onClick={() => play(one.at)}>
+                            {words.play}
+                          </button>
+                        </td>
+                      )}
                     </tr>
                   ))}
               </tbody>

@@ -1,6 +1,7 @@
 // What History asks, as the address says it: when, where, of whom, in which steps. All charts ask the same.
 
 import { useMemo, useState } from 'preact/hooks';
+import { isWithheld } from '../../session';
 import { type Area, type FloorMap, areas, map, maps, site, zone } from '../../state';
 import { strings } from '../../strings';
 import { DAY, HOUR, type Range, rfc3339 } from '../../time';
@@ -71,11 +72,14 @@ function questionOf(params: Record<string, string>): Question {
     range,
     when: { from: rfc3339(range.from), to: rfc3339(range.to) },
     where,
-    who: {
-      kind: params.kind && params.kind in strings.kinds ? (params.kind as Kind) : undefined,
-      randomised: params.random === 'without' ? false : params.random === 'only' ? true : undefined,
-    },
-    min_dwell: params.min_dwell && params.min_dwell in words.minDwells ? params.min_dwell : undefined,
+    // From whom few are withheld may not ask of some clients or some visits, also where an address says so.
+    who: isWithheld.value
+      ? {}
+      : {
+          kind: params.kind && params.kind in strings.kinds ? (params.kind as Kind) : undefined,
+          randomised: params.random === 'without' ? false : params.random === 'only' ? true : undefined,
+        },
+    min_dwell: !isWithheld.value && params.min_dwell && params.min_dwell in words.minDwells ? params.min_dwell : undefined,
     bucket,
     compare: params.compare === '1' ? shiftOf(range) : undefined,
     area,

@@ -1,5 +1,6 @@
 // What is asked for, as controls: all of it is in the address.
 
+import { isWithheld } from '../../session';
 import { areas, map, siteMaps, site, zone, type Area } from '../../state';
 import { strings } from '../../strings';
 import { clock } from '../../time';
@@ -14,9 +15,13 @@ export function Toolbar({ question, refresh }: { question: Question; refresh: ()
     <section class="toolbar" aria-label={words.filters}>
       <RangePicker />
       <Where question={question} />
-      <Choice label={words.kind} name="kind" choices={{ '': words.kinds, ...strings.kinds }} />
-      <Choice label={words.randomised} name="random" choices={words.randomisedChoices} />
-      <Choice label={words.minDwell} name="min_dwell" choices={words.minDwells} />
+      {!isWithheld.value && (
+        <>
+          <Choice label={words.kind} name="kind" choices={{ '': words.kinds, ...strings.kinds }} />
+          <Choice label={words.randomised} name="random" choices={words.randomisedChoices} />
+          <Choice label={words.minDwell} name="min_dwell" choices={words.minDwells} />
+        </>
+      )}
       <Bucket question={question} />
       <label class="check">
         <input type="checkbox" checked={param('compare') === '1'} onChange={(event) => setParams({ compare: event.currentTarget.checked ? '1' : '' }, true)} /> {words.compare}

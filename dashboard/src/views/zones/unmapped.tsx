@@ -1,6 +1,7 @@
 // What events name and nobody has drawn yet.
 
 import { type Schemas, client, told } from '../../api';
+import { isWithheld } from '../../session';
 import { areas, map, site } from '../../state';
 import { strings } from '../../strings';
 import { useAsk } from '../../ui/ask';
@@ -16,7 +17,11 @@ interface UnmappedProps {
 
 export function Unmapped({ onFloor, onZone }: UnmappedProps) {
   const id = site.value?.site_id;
-  const asked = useAsk((signal) => told(client.GET('/v1/unmapped', { params: { query: { site: id } }, signal })), [id, areas.value], 30_000);
+  const asked = useAsk(
+    async (signal) => (isWithheld.value ? undefined : told(client.GET('/v1/unmapped', { params: { query: { site: id } }, signal }))),
+    [id, areas.value],
+    30_000,
+  );
   const { maps = [], areas: zones = [] } = asked.data ?? {};
   const drawable = zones.filter((one) => one.kind === 'zone' && (!one.map_id || one.map_id === map.value?.map_id));
   if (maps.length + drawable.length === 0) return null;
