@@ -38,7 +38,7 @@ if [ -n "$missing" ]; then
     }
 fi
 
-# A stamp of what was asked for: done once. Only wheels, since MEOS from source needs libraries that Debian does not have.
+# A stamp of what was asked for: done once. Only wheels: that of MEOS brings the engine itself along.
 wanted=$(cksum < "$here/requirements.txt")
 if [ "$(cat "$dir/stamp" 2> /dev/null)" != "$wanted" ]; then
     echo "Fetching psycopg, MEOS and MovingPandas ..."

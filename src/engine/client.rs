@@ -150,24 +150,27 @@ impl Client {
 
     /// The first site time at which [`Client::close_due`] would close something; `i64::MAX` when nothing is open.
     pub fn deadline_ms(&self, rules: &Rules) -> i64 {
+        if self.stays.is_empty() && self.reported.is_empty() {
+            return i64::MAX;
+        }
         self.deadlines(rules).map(|(deadline_ms, _)| deadline_ms).min().unwrap_or(i64::MAX)
     }
 
     /// The site time at which [`Client::close_due`] would close each open visit.
-    pub fn deadlines<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (i64, Visit)> + 'a {
+    pub fn deadlines<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (i64, &'a Visit)> + 'a {
         let computed = self.newest_fix.into_iter().flat_map(move |newest| {
             self.stays.iter().filter(|stay| !stay.is_closed).map(move |stay| {
                 let rules = rules.of(stay.visit.area);
                 let silent_ms = newest.0 + rules.presence_timeout_ms + 1;
                 let out_ms = stay.outside_since.map_or(i64::MAX, |out| out.0 + rules.exit_grace_ms);
-                (silent_ms.min(out_ms), stay.visit)
+                (silent_ms.min(out_ms), &stay.visit)
             })
         });
         let reported = self.newest_sign.into_iter().flat_map(move |newest| {
             let stays = self.reported.iter().filter_map(|reported| reported.stay.as_ref());
             stays
                 .filter(|stay| !stay.is_closed)
-                .map(move |stay| (newest.0 + rules.of(stay.visit.area).reported_timeout_ms + 1, stay.visit))
+                .map(move |stay| (newest.0 + rules.of(stay.visit.area).reported_timeout_ms + 1, &stay.visit))
         });
         computed.chain(reported)
     }

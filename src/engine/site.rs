@@ -25,12 +25,61 @@ pub struct Site {
     has_new_rules: bool,
     maps: FxHashMap<MapKey, Map>,
     clock: SiteClock,
-    clients: FxHashMap<ClientKey, Client>,
+    clients: Clients,
     /// When to look at a client again. An entry that is not the client's current deadline is stale and skipped.
-    deadlines: BinaryHeap<Reverse<(i64, ClientKey)>>,
+    deadlines: BinaryHeap<Reverse<(i64, ClientKey, Place)>>,
     watch: Watch,
     /// Reused between fixes.
     zones: Vec<(AreaKey, u32)>,
+}
+
+/// Where a client stands among its site's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u32);
+
+/// The clients of a site. Looked up by key once an event; after that by their place.
+#[derive(Debug, Default)]
+struct Clients {
+    places: FxHashMap<ClientKey, Place>,
+    all: Vec<Client>,
+}
+
+impl Clients {
+    /// The place of a client, which begins there if it is new.
+    fn place(&mut self, key: ClientKey) -> Place {
+        *self.places.entry(key).or_insert_with(|| {
+            self.all.push(Client::default());
+            Place(u32::try_from(self.all.len() - 1).expect("fewer than four billion clients"))
+        })
+    }
+
+    fn at(&mut self, place: Place) -> &mut Client {
+        &mut self.all[place.0 as usize]
+    }
+
+    fn get(&self, key: ClientKey) -> Option<&Client> {
+        self.places.get(&key).map(|place| &self.all[place.0 as usize])
+    }
+
+    fn of(&mut self, key: ClientKey) -> &mut Client {
+        let place = self.place(key);
+        self.at(place)
+    }
+
+    /// Forgets clients. Places are others afterwards.
+    fn retain(&mut self, is_kept: impl Fn(&Client) -> bool) {
+        let mut kept = Vec::new();
+        let all = &mut self.all;
+        self.places.retain(|_, place| {
+            let client = &mut all[place.0 as usize];
+            is_kept(client) && {
+                *place = Place(kept.len() as u32);
+                kept.push(std::mem::take(client));
+                true
+            }
+        });
+        self.all = kept;
+    }
 }
 
 #[derive(Debug)]
@@ -46,7 +95,7 @@ impl Default for Site {
             has_new_rules: false,
             maps: FxHashMap::default(),
             clock: SiteClock::default(),
-            clients: FxHashMap::default(),
+            clients: Clients::default(),
             deadlines: BinaryHeap::new(),
             watch: Watch::default(),
             zones: Vec::new(),
@@ -86,23 +135,30 @@ impl Site {
         next_visit: &mut VisitKey,
         changes: &mut Vec<VisitChange>,
     ) -> Verdict {
-        if !self.clients.entry(fix.client).or_default().is_new_fix(fix.at, window) {
+        let place = self.clients.place(fix.client);
+        if !self.clients.at(place).is_new_fix(fix.at, window) {
             return Verdict::Duplicate;
         }
         self.clock.observe(fix.at, fix.received_at);
         self.close_due_but(Some(fix.client), changes);
         let before = changes.len();
-        let verdict = self.step(fix, next_visit, changes);
+        let verdict = self.step(fix, place, next_visit, changes);
         self.watch_since(before, changes);
         self.hear(Some(fix.map));
-        self.reschedule(fix.client);
+        self.reschedule(fix.client, place);
         self.close_due(changes);
         verdict
     }
 
     /// A fix that is no duplicate, as far as its client goes.
-    fn step(&mut self, fix: &FixInput, next_visit: &mut VisitKey, changes: &mut Vec<VisitChange>) -> Verdict {
-        let client = self.clients.entry(fix.client).or_default();
+    fn step(
+        &mut self,
+        fix: &FixInput,
+        place: Place,
+        next_visit: &mut VisitKey,
+        changes: &mut Vec<VisitChange>,
+    ) -> Verdict {
+        let client = self.clients.at(place);
         client.sign(fix.at, &self.rules, changes);
         if client.is_late(fix.at) {
             return Verdict::Late;
@@ -133,16 +189,17 @@ impl Site {
         changes: &mut Vec<VisitChange>,
     ) -> Verdict {
         let TransitionInput { area, trigger, at, client, .. } = *transition;
-        if !self.clients.entry(client).or_default().is_new_transition(area, trigger, at, window) {
+        let place = self.clients.place(client);
+        if !self.clients.at(place).is_new_transition(area, trigger, at, window) {
             return Verdict::Duplicate;
         }
         self.clock.observe(at, transition.received_at);
         self.close_due_but(Some(client), changes);
         let before = changes.len();
-        let verdict = self.cross(transition, next_visit, changes);
+        let verdict = self.cross(transition, place, next_visit, changes);
         self.watch_since(before, changes);
         self.hear(transition.map);
-        self.reschedule(transition.client);
+        self.reschedule(client, place);
         self.close_due(changes);
         verdict
     }
@@ -151,11 +208,12 @@ impl Site {
     fn cross(
         &mut self,
         transition: &TransitionInput,
+        place: Place,
         next_visit: &mut VisitKey,
         changes: &mut Vec<VisitChange>,
     ) -> Verdict {
         let TransitionInput { area, trigger, at, .. } = *transition;
-        let client = self.clients.entry(transition.client).or_default();
+        let client = self.clients.at(place);
         client.sign(at, &self.rules, changes);
         let open = || Visit {
             key: take(next_visit),
@@ -198,7 +256,7 @@ impl Site {
     }
 
     pub fn restore_fix(&mut self, client: ClientKey, at: EventTime, is_late: bool, window: DedupeWindow) {
-        self.clients.entry(client).or_default().restore_fix(at, is_late, window);
+        self.clients.of(client).restore_fix(at, is_late, window);
     }
 
     pub fn restore_transition(
@@ -210,58 +268,60 @@ impl Site {
         is_late: bool,
         window: DedupeWindow,
     ) {
-        self.clients.entry(client).or_default().restore_transition(area, trigger, at, is_late, window);
+        self.clients.of(client).restore_transition(area, trigger, at, is_late, window);
     }
 
     pub fn newest_sign(&self, client: ClientKey) -> Option<EventTime> {
-        self.clients.get(&client)?.newest_sign()
+        self.clients.get(client)?.newest_sign()
     }
 
     pub fn restore_stay(&mut self, stay: Stay) {
         let client = stay.visit.client;
-        self.clients.entry(client).or_default().restore_stay(stay);
-        self.reschedule(client);
+        let place = self.clients.place(client);
+        self.clients.at(place).restore_stay(stay);
+        self.reschedule(client, place);
     }
 
     /// What happened to a client, told in its own order of time; other clients and the clock play no part.
     pub fn derive(&mut self, input: &Input, next_visit: &mut VisitKey, changes: &mut Vec<VisitChange>) {
         match input {
             Input::Fix(fix) => {
-                self.step(fix, next_visit, changes);
+                let place = self.clients.place(fix.client);
+                self.step(fix, place, next_visit, changes);
             }
             Input::Transition(transition) => {
-                self.cross(transition, next_visit, changes);
+                let place = self.clients.place(transition.client);
+                self.cross(transition, place, next_visit, changes);
             }
-            Input::Sign { client, at, .. } => {
-                self.clients.entry(*client).or_default().sign(*at, &self.rules, changes);
-            }
+            Input::Sign { client, at, .. } => self.clients.of(*client).sign(*at, &self.rules, changes),
         }
     }
 
     /// Closes what is due for every client when the site's clock stands at `reached`.
     pub fn derive_clock(&mut self, reached: EventTime, changes: &mut Vec<VisitChange>) {
-        for client in self.clients.values_mut() {
+        for client in &mut self.clients.all {
             client.close_due(reached, &self.rules, changes);
         }
     }
 
     pub fn forget_absent(&mut self) {
-        self.clients.retain(|_, client| client.stays().next().is_some());
+        debug_assert!(self.deadlines.is_empty(), "deadlines know places");
+        self.clients.retain(|client| client.stays().next().is_some());
     }
 
     pub fn stays(&self) -> impl Iterator<Item = &Stay> {
-        self.clients.values().flat_map(Client::stays)
+        self.clients.all.iter().flat_map(Client::stays)
     }
 
     pub fn remove_stays(&mut self, is_gone: impl Fn(&Visit) -> bool) {
-        for client in self.clients.values_mut() {
+        for client in &mut self.clients.all {
             client.remove_stays(&is_gone);
         }
     }
 
     /// Counts for the alert rules anew, after stays were taken away and put in.
     pub fn recount(&mut self) {
-        let stays = self.clients.values().flat_map(Client::stays);
+        let stays = self.clients.all.iter().flat_map(Client::stays);
         self.watch.recount(stays.filter(|stay| !stay.is_closed).map(|stay| stay.visit));
     }
 
@@ -276,14 +336,14 @@ impl Site {
         if std::mem::take(&mut self.has_new_rules) {
             self.reschedule_all();
         }
-        while let Some(&Reverse((deadline_ms, key))) = self.deadlines.peek() {
+        while let Some(&Reverse((deadline_ms, key, place))) = self.deadlines.peek() {
             if deadline_ms > reached.0 {
                 break;
             }
             // Whoever is gone at the instant at which an alarm would fire is gone.
             self.run_alarms_before(deadline_ms);
             self.deadlines.pop();
-            let client = self.clients.get_mut(&key).expect("a client with a deadline is kept");
+            let client = self.clients.at(place);
             if client.scheduled_ms != deadline_ms {
                 continue;
             }
@@ -291,18 +351,18 @@ impl Site {
             let deadline = EventTime(deadline_ms);
             if spared == Some(key) {
                 let gone = client.deadlines(&self.rules).filter(|(due_ms, _)| *due_ms <= deadline_ms);
-                self.watch.note_gone(gone.map(|(_, visit)| visit), deadline);
+                self.watch.note_gone(gone.map(|(_, visit)| *visit), deadline);
                 let later =
                     client.deadlines(&self.rules).map(|(due_ms, _)| due_ms).filter(|due_ms| *due_ms > deadline_ms);
                 if let Some(next_ms) = later.min() {
                     client.scheduled_ms = next_ms;
-                    self.deadlines.push(Reverse((next_ms, key)));
+                    self.deadlines.push(Reverse((next_ms, key, place)));
                 }
             } else {
                 let before = changes.len();
                 client.close_due(deadline, &self.rules, changes);
                 self.watch.note(&changes[before..], deadline);
-                self.reschedule(key);
+                self.reschedule(key, place);
             }
         }
         self.run_alarms_before(reached.0 + 1);
@@ -323,7 +383,7 @@ impl Site {
     }
 
     pub fn set_alerting(&mut self, alerting: Alerting) {
-        let stays = self.clients.values().flat_map(Client::stays);
+        let stays = self.clients.all.iter().flat_map(Client::stays);
         self.watch.set(alerting, stays.filter(|stay| !stay.is_closed).map(|stay| stay.visit));
     }
 
@@ -355,18 +415,18 @@ impl Site {
 
     /// Shorter rules bring deadlines nearer.
     fn reschedule_all(&mut self) {
-        let keys: Vec<ClientKey> = self.clients.keys().copied().collect();
-        keys.into_iter().for_each(|key| self.reschedule(key));
+        let places: Vec<_> = self.clients.places.iter().map(|(key, place)| (*key, *place)).collect();
+        places.into_iter().for_each(|(key, place)| self.reschedule(key, place));
     }
 
     /// Puts the client's deadline on the heap when it is nearer than the one there. One that has moved away is left:
     /// the client is looked at then, and scheduled again.
-    fn reschedule(&mut self, key: ClientKey) {
-        let client = self.clients.get_mut(&key).expect("only known clients are scheduled");
+    fn reschedule(&mut self, key: ClientKey, place: Place) {
+        let client = self.clients.at(place);
         let deadline_ms = client.deadline_ms(&self.rules);
         if deadline_ms < client.scheduled_ms {
             client.scheduled_ms = deadline_ms;
-            self.deadlines.push(Reverse((deadline_ms, key)));
+            self.deadlines.push(Reverse((deadline_ms, key, place)));
         }
     }
 }

@@ -25,8 +25,8 @@ pub struct Zone {
 #[derive(Debug, Default)]
 pub struct ZoneIndex {
     zones: Vec<Zone>,
-    /// Envelopes with the zone's place in `zones`.
-    tree: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    /// Envelopes with the zone's place in `zones`, and whether the envelope is all of the zone.
+    tree: RTree<GeomWithData<Rectangle<[f64; 2]>, (usize, bool)>>,
 }
 
 impl ZoneIndex {
@@ -38,7 +38,7 @@ impl ZoneIndex {
             .enumerate()
             .map(|(place, zone)| {
                 let (lower, upper) = zone.outline.envelope();
-                GeomWithData::new(Rectangle::from_corners(lower, upper), place)
+                GeomWithData::new(Rectangle::from_corners(lower, upper), (place, zone.outline.is_upright_rectangle()))
             })
             .collect();
         ZoneIndex { tree: RTree::bulk_load(envelopes), zones }
@@ -52,8 +52,9 @@ impl ZoneIndex {
         let point = Coord { x: at.x_m(), y: at.y_m() };
         let spot = AABB::from_point([point.x, point.y]);
         for candidate in self.tree.locate_in_envelope_intersecting(spot) {
-            let zone = &self.zones[candidate.data];
-            if zone.outline.polygon().coordinate_position(&point) != CoordPos::Outside {
+            let (place, is_whole) = candidate.data;
+            let zone = &self.zones[place];
+            if is_whole || zone.outline.polygon().coordinate_position(&point) != CoordPos::Outside {
                 found.push((zone.area, zone.version));
             }
         }

@@ -62,6 +62,13 @@ impl Outline {
         ([rect.min().x, rect.min().y], [rect.max().x, rect.max().y])
     }
 
+    /// Whether it is the same as its envelope, as most rooms are.
+    pub fn is_upright_rectangle(&self) -> bool {
+        let ring = self.0.exterior();
+        let is_level = |line: geo::Line| line.start.x == line.end.x || line.start.y == line.end.y;
+        self.0.interiors().is_empty() && ring.0.len() == 5 && ring.lines().all(is_level)
+    }
+
     /// Its area in square metres.
     pub fn area_m2(&self) -> f64 {
         self.0.unsigned_area()

@@ -46,17 +46,21 @@ pub fn decode(
 ) -> Result<Delivery, BodyError> {
     let text = std::str::from_utf8(body)?;
     let stamper = Stamper { received_at, age_ms_max };
-    let (source, body_bytes) = (source.clone(), body.len());
-    if let Some((topic, fixes)) = plain::fixes(text, stamper) {
-        let events = Events::Fixes(fixes);
-        return Ok(Delivery { source, topic, received_at, body_bytes, events, quarantined: Vec::new() });
-    }
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(BodyError::NotADelivery)?;
+    let (topic, events, quarantined) = match plain::fixes(text, stamper) {
+        Some((topic, fixes)) => (topic, Events::Fixes(fixes), Vec::new()),
+        None => event_by_event(text, stamper)?,
+    };
+    Ok(Delivery { source: source.clone(), topic, received_at, body_bytes: body.len(), events, quarantined })
+}
+
+/// The settled topic, the events, and those that could not be read.
+pub(super) fn event_by_event(body: &str, stamper: Stamper) -> Result<(String, Events, Vec<Quarantined>), BodyError> {
+    let envelope: Envelope<'_> = serde_json::from_str(body).map_err(BodyError::NotADelivery)?;
     let topic = fields::topic_name(envelope.topic.get().ok_or(BodyError::NoTopic)?);
-    let events = split_events(text, envelope.events)?;
+    let events = split_events(body, envelope.events)?;
     let mut quarantined = Vec::new();
     let events = Decoder { stamper, topic: &topic }.events(&events, &mut quarantined);
-    Ok(Delivery { source, topic, received_at, body_bytes, events, quarantined })
+    Ok((topic, events, quarantined))
 }
 
 /// The events of a body, each as its own text. Without `events` the body is the one event; an object is one event.
