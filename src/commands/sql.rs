@@ -111,14 +111,17 @@ async fn prompt(server: &Server, args: &Sql) -> anyhow::Result<()> {
         }
         if statement.trim_end().ends_with(';') {
             editor.add_history_entry(statement.trim()).context("keep the history")?;
+            // At once: a terminal may be closed, and another prompt adds to the same file.
+            if let Some(history) = &history
+                && let Err(error) = editor.append_history(history)
+            {
+                println!("not remembered: {}: {error}", history.display());
+            }
             if let Err(error) = one(server, &statement, args).await {
                 println!("error: {error:#}");
             }
             statement.clear();
         }
-    }
-    if let Some(history) = &history {
-        editor.save_history(history).with_context(|| format!("write {}", history.display()))?;
     }
     Ok(())
 }

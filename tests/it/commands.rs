@@ -102,6 +102,15 @@ async fn a_file_is_asked_copied_and_exported_while_its_server_runs_and_when_it_d
     assert!(exported.starts_with("4 files written"), "{exported}");
     let resumed = said(&footfall(dir.path(), &[&["export", "lake"][..], &running].concat()));
     assert_eq!(resumed, "0 files written (0 B), 4 were there already\n");
+    // As one that broke off leaves it: a file begun, another not yet.
+    let of_day = |day: &str| path(&format!("lake/positions/site_id={SITE}/day={day}"));
+    std::fs::rename(of_day("2026-06-30").join("positions.parquet"), of_day("2026-06-30").join("positions.partial"))
+        .unwrap();
+    std::fs::write(of_day("2026-06-30").join("positions.partial"), "PAR1 and no more").unwrap();
+    std::fs::remove_dir_all(of_day("2026-07-01")).unwrap();
+    let resumed = said(&footfall(dir.path(), &[&["export", "lake"][..], &running].concat()));
+    assert!(resumed.starts_with("2 files written") && resumed.ends_with("2 were there already\n"), "{resumed}");
+    assert!(!of_day("2026-06-30").join("positions.partial").exists());
     server.stop();
     let refused = footfall(dir.path(), &["sql", "DELETE FROM store.fixes", "--store", "footfall.duckdb"]);
     assert!(!refused.status.success());
@@ -161,5 +170,83 @@ async fn tokens_and_users_are_made_before_the_first_start_and_while_the_server_r
     said(&footfall(dir.path(), &[&["user", "remove", "ann"], &running[..]].concat()));
     let sites = reqwest::Client::new().get(format!("{}/v1/sites", server.base)).bearer_auth(read.trim()).send().await;
     assert_eq!(sites.unwrap().status(), 401);
+    server.stop();
+}
+
+/// What asks for a statement; it comes after all that the one before had to say.
+#[cfg(target_os = "linux")]
+const MARK: &str = "footfall> ";
+
+/// A prompt in a terminal of its own, as util-linux's `script` makes one.
+#[cfg(target_os = "linux")]
+struct Terminal {
+    script: std::process::Child,
+    keys: std::process::ChildStdin,
+    shown: std::sync::Arc<std::sync::Mutex<String>>,
+}
+
+#[cfg(target_os = "linux")]
+impl Terminal {
+    fn open(home: &Path, base: &str) -> Option<Terminal> {
+        let command = format!("{} sql --url {base}", env!("CARGO_BIN_EXE_footfall"));
+        let mut script = Command::new("script");
+        script.args(["-qefc", &command, "/dev/null"]).current_dir(home).env("HOME", home).env("TERM", "xterm");
+        let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let Ok(mut script) = script else {
+            eprintln!("*** SKIPPED: there is no `script`, so the prompt is not tested ***");
+            return None;
+        };
+        let (keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+        let shown = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let told = shown.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(length @ 1..) = std::io::Read::read(&mut screen, &mut bytes) {
+                told.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..length]));
+            }
+        });
+        let terminal = Terminal { script, keys, shown };
+        terminal.see(MARK);
+        Some(terminal)
+    }
+
+    /// Types, and waits for what then comes.
+    fn type_and_see(&mut self, keys: &str, wanted: &str) {
+        self.shown.lock().unwrap().clear();
+        std::io::Write::write_all(&mut self.keys, keys.as_bytes()).unwrap();
+        self.see(wanted);
+    }
+
+    fn see(&self, wanted: &str) {
+        let is_there = |_: &u32| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            self.shown.lock().unwrap().contains(wanted)
+        };
+        assert!((0..3000).find(is_there).is_some(), "no {wanted:?} in {:?}", self.shown.lock().unwrap());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_prompt_takes_statements_of_several_lines_and_remembers_each_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let Some(mut terminal) = Terminal::open(dir.path(), &server.base) else { return };
+    terminal.type_and_see("SELECT 40 +\r", "..> ");
+    terminal.type_and_see("2 AS answer;\r", "│     42 │");
+    terminal.see(MARK);
+    terminal.type_and_see("FROM nowhere;\r", "error: ");
+    terminal.see(MARK);
+    // The terminal is closed without a word.
+    terminal.script.kill().unwrap();
+    terminal.script.wait().unwrap();
+    let history = std::fs::read_to_string(dir.path().join(".footfall_sql_history")).unwrap();
+    assert!(history.contains("2 AS answer;") && history.contains("FROM nowhere;"), "{history}");
+    // Twice up: the one before the last.
+    let mut terminal = Terminal::open(dir.path(), &server.base).unwrap();
+    terminal.type_and_see("\u{1b}[A\u{1b}[A\r", "│     42 │");
+    terminal.see(MARK);
+    terminal.type_and_see("exit\r", "exit");
+    assert!(terminal.script.wait().unwrap().success());
     server.stop();
 }
