@@ -11,7 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::JsonBody;
 use super::error::ApiError;
-use super::params::{Path, Query, cursor, limit, settled};
+use super::params::{FormParams, Path, Query, cursor, limit, settled};
+use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::access::{self, Caller, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, SESSION_COOKIE, Scopes};
@@ -173,7 +174,7 @@ pub struct NewToken {
     #[schema(example = json!([]))]
     pub site_ids: Vec<String>,
     /// Days until it ends; without it, until it is revoked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::body::whole_or_null")]
     #[schema(example = 365, minimum = 1, maximum = 3650)]
     pub expires_in_days: Option<u32>,
 }
@@ -196,11 +197,26 @@ fn scopes(names: &[String]) -> Result<Scopes, ApiError> {
     Scopes::parse(&names.join(",")).ok_or_else(|| unprocessable("`scopes` must be some of read, sql and admin"))
 }
 
+pub const TOKENS: Columns = &[
+    ("token_id", Kind::Integer),
+    ("name", Kind::Text),
+    ("scopes", Kind::Text),
+    ("site_ids", Kind::Text),
+    ("created_at", Kind::Time),
+    ("expires_at", Kind::Time),
+    ("revoked_at", Kind::Time),
+];
+
 /// Every token that was made, without what it says.
-#[utoipa::path(get, path = "/v1/tokens", tag = "access", responses((status = 200, body = Tokens)))]
-pub async fn tokens(State(api): State<Api>) -> Fallible<Json<Tokens>> {
+#[utoipa::path(get, path = "/v1/tokens", tag = "access", params(FormParams), responses((status = 200, body = Tokens)))]
+pub async fn tokens(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
     let rows = api.read(stored::tokens).await?;
-    Ok(Json(Tokens { tokens: rows.into_iter().map(|row| told(row, None)).collect() }))
+    let tokens = Tokens { tokens: rows.into_iter().map(|row| told(row, None)).collect() };
+    table::answer(form, "tokens", &tokens, TOKENS, |answer| table::rows(&answer.tokens))
 }
 
 /// Makes a token; this answer is the only one that holds it.
@@ -276,11 +292,17 @@ pub struct UserSettings {
     pub scopes: Vec<String>,
 }
 
+pub const USERS: Columns = &[("name", Kind::Text), ("scopes", Kind::Text), ("changed_at", Kind::Time)];
+
 /// Everyone who can log in.
-#[utoipa::path(get, path = "/v1/users", tag = "access", responses((status = 200, body = Users)))]
-pub async fn users(State(api): State<Api>) -> Fallible<Json<Users>> {
-    let rows = api.read(stored::users).await?;
-    Ok(Json(Users { users: rows.into_iter().map(user).collect() }))
+#[utoipa::path(get, path = "/v1/users", tag = "access", params(FormParams), responses((status = 200, body = Users)))]
+pub async fn users(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
+    let users = Users { users: api.read(stored::users).await?.into_iter().map(user).collect() };
+    table::answer(form, "users", &users, USERS, |answer| table::rows(&answer.users))
 }
 
 fn user(row: UserRow) -> User {
@@ -352,6 +374,8 @@ pub struct ActParams {
     pub limit: Option<String>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+    pub format: Option<String>,
 }
 
 /// Something that was done.
@@ -381,9 +405,19 @@ pub struct Acts {
     pub next_cursor: Option<String>,
 }
 
+pub const ACTS: Columns = &[
+    ("act_id", Kind::Integer),
+    ("done_at", Kind::Time),
+    ("caller", Kind::Text),
+    ("peer", Kind::Text),
+    ("method", Kind::Text),
+    ("path", Kind::Text),
+    ("status", Kind::Integer),
+];
+
 /// The audit log: changes, erasures, and snapshots taken, by whom. The newest first.
 #[utoipa::path(get, path = "/v1/acts", tag = "access", params(ActParams), responses((status = 200, body = Acts)))]
-pub async fn acts(State(api): State<Api>, Query(params): Query<ActParams>) -> Fallible<Json<Acts>> {
+pub async fn acts(State(api): State<Api>, Wanted(form): Wanted, Query(params): Query<ActParams>) -> Fallible<Response> {
     let limit = limit(&params.limit)?;
     let before = params.cursor.as_deref().map(cursor).transpose()?;
     let mut rows = api.read(move |conn| stored::acts(conn, before, limit + 1)).await?;
@@ -399,5 +433,7 @@ pub async fn acts(State(api): State<Api>, Query(params): Query<ActParams>) -> Fa
         path: row.path,
         status: row.status,
     };
-    Ok(Json(Acts { acts: rows.into_iter().map(act).collect(), next_cursor }))
+    let answer = Acts { acts: rows.into_iter().map(act).collect(), next_cursor };
+    let response = table::answer(form, "acts", &answer, ACTS, |answer| table::rows(&answer.acts))?;
+    Ok(table::with_next(response, answer.next_cursor.as_deref()))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::table::{Columns, Kind};
 use crate::pipeline::ScheduleTimes;
 use crate::store::alerts::Alert;
 use crate::store::outbox::Filter;
@@ -37,12 +38,12 @@ pub struct RuleSettings {
     #[schema(example = "above", pattern = "^(above|below|dwell|no_data)$")]
     pub condition: String,
     /// For `above` and `below`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::body::whole_or_null", skip_serializing_if = "Option::is_none")]
     #[schema(example = 20, maximum = 2_147_483_647)]
     pub limit_clients: Option<u32>,
     /// For `above` and `below`: once fired, it goes on until there are no more clients than this, or no fewer. The
     /// limit itself when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "super::body::whole_or_null", skip_serializing_if = "Option::is_none")]
     #[schema(example = 15, maximum = 2_147_483_647)]
     pub clear_clients: Option<u32>,
     /// Seconds; 0 when left out, which only `above` and `below` may.
@@ -85,6 +86,29 @@ pub struct AlertRule {
     #[serde(flatten)]
     pub settings: RuleSettings,
 }
+
+/// Rules as a table.
+pub const RULES: Columns = &[
+    ("rule_id", Kind::Integer),
+    ("version", Kind::Integer),
+    ("valid_from", Kind::Time),
+    ("valid_to", Kind::Time),
+    ("name", Kind::Text),
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("area_id", Kind::Text),
+    ("area_kind", Kind::Text),
+    ("tag", Kind::Text),
+    ("condition", Kind::Text),
+    ("limit_clients", Kind::Integer),
+    ("clear_clients", Kind::Integer),
+    ("for_s", Kind::Number),
+    ("repeat_s", Kind::Number),
+    ("schedule", Kind::Text),
+    ("severity", Kind::Text),
+    ("message", Kind::Text),
+    ("is_enabled", Kind::Flag),
+];
 
 #[derive(Serialize, ToSchema)]
 pub struct AlertRules {
@@ -167,6 +191,7 @@ pub struct AlertSilence {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"site_id": "4ac1dcf4-9d8b-7211-65c4-057819f0862b", "for_s": 3600, "reason": "Fire drill"}))]
 pub struct SilenceRequest {
+    #[serde(default, deserialize_with = "super::body::whole_or_null")]
     pub rule_id: Option<u32>,
     pub site_id: Option<String>,
     pub map_id: Option<String>,

@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::alert_dto::{AlertRule, AlertRules, Preview, PreviewAlert, PreviewRequest, RuleSettings};
+use super::alert_dto::{AlertRule, AlertRules, Preview, PreviewAlert, PreviewRequest, RULES, RuleSettings};
 use super::body::JsonBody;
 use super::dto::Versions;
 use super::error::ApiError;
-use super::params::{Path, Window, settled};
+use super::params::{FormParams, Path, Query, Window, settled};
+use super::table::{self, Wanted};
 use super::{Api, Fallible};
 use crate::model::alert::{Condition, Subject};
 use crate::model::ids::{AreaKey, AreaKind, ClientKey, Id, MapId, RuleKey, SiteId};
@@ -23,13 +24,15 @@ use crate::store::alerts::{self, RuleRecord, RuleRow, RuleTarget};
 use crate::store::queries::{self, Scope};
 use crate::store::{ReadConnection, plans};
 
-/// Rules that are valid now, and those that uploaded occupancy limits call for.
-#[utoipa::path(get, path = "/v1/alert-rules", tag = "alerts", responses((status = 200, body = AlertRules)))]
-pub async fn list(State(api): State<Api>) -> Fallible<Json<AlertRules>> {
-    api.question(|conn| {
+/// Rules that are valid now, and those that uploaded occupancy limits call for. A table has only the former.
+#[utoipa::path(get, path = "/v1/alert-rules", tag = "alerts", params(FormParams),
+    responses((status = 200, body = AlertRules)))]
+pub async fn list(State(api): State<Api>, Wanted(form): Wanted, Query(_form): Query<FormParams>) -> Fallible<Response> {
+    api.question(move |conn| {
         let (rules, places) = (alerts::rules(conn)?, Places::read(conn)?);
         let offers = offers(conn, &rules, &places)?;
-        Ok(Json(AlertRules { alert_rules: rules.iter().map(|row| answer(row, &places)).collect(), offers }))
+        let found = AlertRules { alert_rules: rules.iter().map(|row| answer(row, &places)).collect(), offers };
+        table::answer(form, "alert-rules", &found, RULES, |found| table::rows(&found.alert_rules))
     })
     .await
 }
@@ -44,16 +47,22 @@ pub async fn get(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Jso
 
 /// Every version of a rule, newest first. Alerts name the version that fired.
 #[utoipa::path(get, path = "/v1/alert-rules/{id}/versions", tag = "alerts",
-    params(("id", description = "Number of the rule")),
+    params(("id", description = "Number of the rule"), FormParams),
     responses((status = 200, body = Versions<AlertRule>), (status = 404, body = Problem)))]
-pub async fn versions(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Json<Versions<AlertRule>>> {
+pub async fn versions(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
     let key = key(&id)?;
     api.question(move |conn| {
         let (rows, places) = (alerts::rule_versions(conn, Some(key))?, Places::read(conn)?);
         if rows.is_empty() {
             return Err(unknown(key));
         }
-        Ok(Json(Versions { versions: rows.iter().map(|row| answer(row, &places)).collect() }))
+        let found = Versions { versions: rows.iter().map(|row| answer(row, &places)).collect() };
+        table::answer(form, "alert-rule-versions", &found, RULES, |found| table::rows(&found.versions))
     })
     .await
 }

@@ -9,7 +9,7 @@ use super::alert_dto::{Acknowledgement, AlertSilence, Alerts, Silence, SilenceRe
 use super::alert_rules::PlaceKeys;
 use super::body::{JsonBody, OptionalJsonBody};
 use super::error::ApiError;
-use super::params::{AlertParams, Path, Query, cursor, instant_ms, limit, named, settled};
+use super::params::{AlertParams, FormParams, Path, Query, cursor, instant_ms, limit, named, settled};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::ids::{AlertKey, SilenceKey};
@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::store::alerts::{self, Alert, AlertFilter};
 use crate::store::outbox::{self, SilenceRecord, SilenceRow};
 
-const ALERTS: Columns = &[
+pub const ALERTS: Columns = &[
     ("alert_id", Kind::Integer),
     ("rule_id", Kind::Integer),
     ("rule_version", Kind::Integer),
@@ -138,12 +138,31 @@ pub async fn silence(
     make_silence(&api, record, asked.for_s, asked.reason, asked.by).await
 }
 
+pub const SILENCES: Columns = &[
+    ("silence_id", Kind::Integer),
+    ("rule_id", Kind::Integer),
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("area_id", Kind::Text),
+    ("client_id", Kind::Text),
+    ("from", Kind::Time),
+    ("until", Kind::Time),
+    ("reason", Kind::Text),
+    ("by", Kind::Text),
+];
+
 /// Silences that are not over, newest first.
-#[utoipa::path(get, path = "/v1/silences", tag = "alerts", responses((status = 200, body = Silences)))]
-pub async fn silences(State(api): State<Api>) -> Fallible<Json<Silences>> {
+#[utoipa::path(get, path = "/v1/silences", tag = "alerts", params(FormParams),
+    responses((status = 200, body = Silences)))]
+pub async fn silences(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
     let now = api.clock.now();
     let rows = api.read(move |conn| outbox::silences(conn, now)).await?;
-    Ok(Json(Silences { silences: rows.into_iter().map(answer).collect() }))
+    let silences = Silences { silences: rows.into_iter().map(answer).collect() };
+    table::answer(form, "silences", &silences, SILENCES, |answer| table::rows(&answer.silences))
 }
 
 /// Tells callbacks nothing of some alerts for a time. Alerts fire and are listed all the same; those that still fire

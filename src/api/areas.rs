@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::body::JsonBody;
 use super::dto::{Area, Areas, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AreaAtParams, KindParams, Path, PlaceParams, Query, area_kind, at_ms, check_id, settled, units};
+use super::params::{
+    AreaAtParams, AreaVersionParams, KindParams, Path, PlaceParams, Query, area_kind, at_ms, check_id, settled, units,
+};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible, rebuilds};
 use crate::config;
@@ -26,12 +28,13 @@ use crate::store::plans::{self, AreaRow};
 use crate::store::queries::Scope;
 use crate::store::restore::RuleSettings;
 
-const AREAS: Columns = &[
+pub const AREAS: Columns = &[
     ("area_id", Kind::Text),
     ("kind", Kind::Text),
     ("name", Kind::Text),
     ("site_id", Kind::Text),
     ("map_id", Kind::Text),
+    ("tags", Kind::Text),
     ("occupancy_limit", Kind::Integer),
     ("version", Kind::Integer),
     ("valid_from", Kind::Time),
@@ -85,16 +88,18 @@ pub async fn get(
 
 /// Every version of an area, newest first. Visits name the version they were computed with.
 #[utoipa::path(get, path = "/v1/areas/{id}/versions", tag = "places",
-    params(("id", description = "Area id"), KindParams),
+    params(("id", description = "Area id"), AreaVersionParams),
     responses((status = 200, body = Versions<Area>), (status = 404, body = Problem)))]
 pub async fn versions(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(params): Query<KindParams>,
-) -> Fallible<Json<Versions<Area>>> {
-    let found = find(&api, settled(&id), params.area_kind()?, None).await?;
+    Wanted(form): Wanted,
+    Query(params): Query<AreaVersionParams>,
+) -> Fallible<Response> {
+    let found = find(&api, settled(&id), area_kind(&params.kind)?, None).await?;
     let rows = api.read(move |conn| plans::area_versions(conn, found.kind, &found.id)).await?;
-    Ok(Json(Versions { versions: rows.into_iter().map(area).collect() }))
+    let found = Versions { versions: rows.into_iter().map(area).collect() };
+    table::answer(form, "area-versions", &found, AREAS, |found| table::rows(&found.versions))
 }
 
 /// Uploads one area: a Mist `zone`, `vbeacon` or `rssizone` object (`kind` says which; `zone` if left out). Beside the

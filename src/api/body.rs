@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 
 use super::error::ApiError;
 
@@ -45,6 +47,24 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(wrong(&"a list, not an object"));
     }
     serde_json::from_slice(bytes).map_err(|error| wrong(&error))
+}
+
+/// A whole number however it is written: to JSON 3, 3.0 and 3e0 are one.
+pub fn whole<'a, D: Deserializer<'a>, T: TryFrom<i64>>(json: D) -> Result<T, D::Error> {
+    fitting(&Number::deserialize(json)?)
+}
+
+/// The same, of what may be null.
+pub fn whole_or_null<'a, D: Deserializer<'a>, T: TryFrom<i64>>(json: D) -> Result<Option<T>, D::Error> {
+    Option::<Number>::deserialize(json)?.as_ref().map(fitting).transpose()
+}
+
+fn fitting<T: TryFrom<i64>, E: Error>(number: &Number) -> Result<T, E> {
+    // Beyond this, neighbours are one number to some.
+    let exact = |number: &f64| number.fract() == 0.0 && number.abs() < 9.0e15;
+    let integer = number.as_i64().or_else(|| number.as_f64().filter(exact).map(|number| number as i64));
+    let fits = integer.and_then(|integer| T::try_from(integer).ok());
+    fits.ok_or_else(|| E::custom(format!("{number} is no whole number, or none that fits here")))
 }
 
 /// The whole body, up to [`UPLOAD_BYTES_MAX`].

@@ -12,7 +12,7 @@ use super::alert_dto::{
 };
 use super::body::JsonBody;
 use super::error::ApiError;
-use super::params::{DeliveryParams, Path, Query, cursor, limit, named};
+use super::params::{DeliveryParams, FormParams, Path, Query, cursor, limit, named};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::callbacks::{Circuit, Format, signature};
@@ -24,12 +24,33 @@ use crate::store::outbox::{
     self, CallbackRecord, CallbackRow, Message, MessageFilter, OutboxRow, State as MessageState,
 };
 
+pub const CALLBACKS: Columns = &[
+    ("callback_id", Kind::Integer),
+    ("name", Kind::Text),
+    ("url", Kind::Text),
+    ("format", Kind::Text),
+    ("secrets", Kind::Integer),
+    ("header_names", Kind::Text),
+    ("filter", Kind::Text),
+    ("is_enabled", Kind::Flag),
+    ("disabled_reason", Kind::Text),
+    ("circuit", Kind::Text),
+    ("failures", Kind::Integer),
+    ("retry_at", Kind::Time),
+    ("created_at", Kind::Time),
+    ("pending", Kind::Integer),
+    ("dead", Kind::Integer),
+    ("oldest_pending_at", Kind::Time),
+];
+
 /// Endpoints, and how they fare.
-#[utoipa::path(get, path = "/v1/callbacks", tag = "callbacks", responses((status = 200, body = Callbacks)))]
-pub async fn list(State(api): State<Api>) -> Fallible<Json<Callbacks>> {
+#[utoipa::path(get, path = "/v1/callbacks", tag = "callbacks", params(FormParams),
+    responses((status = 200, body = Callbacks)))]
+pub async fn list(State(api): State<Api>, Wanted(form): Wanted, Query(_form): Query<FormParams>) -> Fallible<Response> {
     let now = api.clock.now();
     let (rows, outboxes) = api.read(|conn| Ok((outbox::callbacks(conn, None)?, outbox::outboxes(conn)?))).await?;
-    Ok(Json(Callbacks { callbacks: rows.into_iter().map(|row| answer(row, &outboxes, now)).collect() }))
+    let callbacks = Callbacks { callbacks: rows.into_iter().map(|row| answer(row, &outboxes, now)).collect() };
+    table::answer(form, "callbacks", &callbacks, CALLBACKS, |answer| table::rows(&answer.callbacks))
 }
 
 /// One endpoint.
@@ -89,7 +110,7 @@ pub async fn test(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Js
     whole(&api, key, message).await.map(Json)
 }
 
-const DELIVERIES: Columns = &[
+pub const DELIVERIES: Columns = &[
     ("delivery_id", Kind::Integer),
     ("webhook_id", Kind::Text),
     ("type", Kind::Text),

@@ -5,11 +5,12 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::withheld::PARTS;
-use super::{caching, examples, table};
+use super::{caching, examples, table, whole};
 use crate::access::{Need, SESSION_COOKIE, need};
 
 /// Completes the document that was made from the handlers.
 pub fn complete(document: &mut Value) {
+    members(&mut document["components"]["schemas"]).values_mut().for_each(describe_fields);
     let parts = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
     let paths = members(&mut document["paths"]);
     for (path, item) in paths.iter_mut() {
@@ -18,7 +19,8 @@ pub fn complete(document: &mut Value) {
             for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
                 describe_parameter(path, parameter);
             }
-            body(operation, &parts);
+            body(path, operation, &parts);
+            bytes(operation);
             forms(operation);
             if method == "get" && caching::is_tagged(path) {
                 tagged(operation);
@@ -34,12 +36,25 @@ pub fn complete(document: &mut Value) {
     });
     let schemas = members(&mut document["components"]["schemas"]);
     schemas.values_mut().for_each(|schema| merge_parts(schema, &parts));
-    for schema in schemas.values_mut() {
-        for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-            number(property);
-            examples::describe_field(name, property);
+    // Those that were put together have more fields now.
+    schemas.values_mut().for_each(describe_fields);
+    let parts = schemas.clone();
+    for (path, item) in members(&mut document["paths"]).iter_mut() {
+        members(item).values_mut().for_each(|operation| whole::answers(path, operation, &parts));
+    }
+}
+
+fn describe_fields(schema: &mut Value) {
+    for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        number(property);
+        examples::describe_field(name, property);
+        // What it is made of may be told in its place.
+        describe_fields(property);
+        if let Some(items) = property.get_mut("items") {
+            describe_fields(items);
         }
     }
+    whole::align(schema);
 }
 
 fn members(value: &mut Value) -> &mut Map<String, Value> {
@@ -189,11 +204,12 @@ fn bucket() -> Value {
 }
 
 /// One that may be left out is not null either; what is no JSON are bytes.
-fn body(operation: &mut Value, schemas: &Map<String, Value>) {
+fn body(path: &str, operation: &mut Value, schemas: &Map<String, Value>) {
     let Some(body) = operation.get_mut("requestBody") else { return };
     for (content_type, media) in members(&mut body["content"]).iter_mut() {
         if content_type != "application/json" {
             media["schema"] = binary();
+            media["example"] = json!(examples::upload(path));
         } else if let Some(choices) = media["schema"].get("oneOf").and_then(Value::as_array) {
             let other = choices.iter().find(|choice| choice["type"] != "null").cloned();
             media["schema"] = other.unwrap_or_default();
@@ -203,6 +219,15 @@ fn body(operation: &mut Value, schemas: &Map<String, Value>) {
         if let (None, Some(example)) = (media.get("example"), example) {
             media["example"] = example;
         }
+    }
+}
+
+/// Answers that are no JSON: text, or bytes.
+fn bytes(operation: &mut Value) {
+    let Some(content) = operation.pointer_mut("/responses/200/content").and_then(Value::as_object_mut) else { return };
+    for (content_type, media) in content.iter_mut().filter(|(content_type, _)| !content_type.ends_with("json")) {
+        let is_text = content_type.starts_with("text/") || content_type == "image/svg+xml";
+        media["schema"] = if is_text { json!({"type": "string"}) } else { binary() };
     }
 }
 
@@ -267,7 +292,8 @@ fn access(path: &str, method: &str, operation: &mut Value) {
 fn errors(path: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
     let mut statuses = Vec::new();
-    if has_body || operation.get("parameters").is_some() {
+    // Parameters that are not known are refused everywhere.
+    if has_body || operation.get("parameters").is_some() || path.starts_with("/v1/") {
         statuses.push("400");
     }
     if has_body {

@@ -167,6 +167,7 @@ pub struct Visit {
     pub area_name: Option<String>,
     pub client_id: String,
     /// `wifi`, `unconnected`, `sdk` or `asset`.
+    #[schema(example = "wifi")]
     pub kind: &'static str,
     pub client_name: Option<String>,
     /// `computed` from fixes or `reported` by the network.
@@ -212,9 +213,11 @@ pub struct Site {
 pub struct DwellBand {
     #[schema(example = "bounce", min_length = 1)]
     pub name: String,
+    #[serde(deserialize_with = "super::body::whole")]
     #[schema(example = 301, minimum = 0)]
     pub from_s: i64,
     /// Null: without end.
+    #[serde(default, deserialize_with = "super::body::whole_or_null")]
     #[schema(example = 14400, minimum = 0)]
     pub to_s: Option<i64>,
 }

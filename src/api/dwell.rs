@@ -62,9 +62,10 @@ pub async fn dwell(
     .await
 }
 
-const DWELL: Columns = &[
+pub const DWELL: Columns = &[
     ("group_key", Kind::Text),
     ("group_name", Kind::Text),
+    ("is_comparison", Kind::Flag),
     ("from", Kind::Time),
     ("to", Kind::Time),
     ("count", Kind::Integer),
@@ -75,13 +76,19 @@ const DWELL: Columns = &[
     ("max_s", Kind::Number),
 ];
 
+/// The rows of the period before come after, and say so.
 fn dwell_rows(answer: &DwellAnswer) -> Vec<Value> {
+    let before = answer.comparison.iter().flat_map(|before| period_rows(before, true));
+    period_rows(answer, false).into_iter().chain(before).collect()
+}
+
+fn period_rows(answer: &DwellAnswer, is_comparison: bool) -> Vec<Value> {
     let of = |group: &DwellGroup| {
-        let key = serde_json::json!({"group_key": group.key, "group_name": group.name});
+        let key = serde_json::json!({"group_key": group.key, "group_name": group.name, "is_comparison": is_comparison});
         occupancy::with(table::row(&group.dwell), key)
     };
     match &answer.groups {
-        None => vec![table::row(answer)],
+        None => vec![occupancy::with(table::row(answer), serde_json::json!({ "is_comparison": is_comparison }))],
         Some(groups) => groups.iter().map(of).collect(),
     }
 }

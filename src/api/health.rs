@@ -8,6 +8,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::dto::{Health, Sources, WebhookSource};
+use super::params::{FormParams, Query};
+use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::time::rfc3339;
@@ -65,9 +67,25 @@ pub async fn metrics(State(api): State<Api>, withheld: Withheld) -> Fallible<Res
         .into_response())
 }
 
+pub const SOURCES: Columns = &[
+    ("name", Kind::Text),
+    ("path", Kind::Text),
+    ("is_configured", Kind::Flag),
+    ("deliveries", Kind::Integer),
+    ("last_received_at", Kind::Time),
+    ("last_ping_at", Kind::Time),
+    ("last_ping_webhook", Kind::Text),
+    ("topics", Kind::Text),
+];
+
 /// What each webhook source has sent, and when its last ping came: the set-up check.
-#[utoipa::path(get, path = "/v1/sources", tag = "server", responses((status = 200, body = Sources)))]
-pub async fn sources(State(api): State<Api>) -> Fallible<Json<Sources>> {
+#[utoipa::path(get, path = "/v1/sources", tag = "server", params(FormParams),
+    responses((status = 200, body = Sources)))]
+pub async fn sources(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
     let rows = api.read(queries::sources).await?;
     let source = |name: &str, is_configured| WebhookSource {
         path: match name {
@@ -92,5 +110,6 @@ pub async fn sources(State(api): State<Api>) -> Fallible<Json<Sources>> {
         entry.last_ping_webhook = row.last_ping_webhook;
         entry.topics = row.topics;
     }
-    Ok(Json(Sources { sources: sources.into_values().collect() }))
+    let answer = Sources { sources: sources.into_values().collect() };
+    table::answer(form, "sources", &answer, SOURCES, |answer| table::rows(&answer.sources))
 }

@@ -144,6 +144,7 @@ pub struct Clients {
 pub struct Client {
     pub client_id: String,
     /// `wifi`, `unconnected`, `sdk` or `asset`.
+    #[schema(example = "wifi")]
     pub kind: &'static str,
     pub name: Option<String>,
     /// Whether its address is locally administered, so probably made up by the phone.

@@ -10,7 +10,7 @@ use super::areas;
 use super::body::{JsonBody, upload};
 use super::dto::{AccessPoint, Area, ControlPoint, Georeference, Map, Maps, RebuildRequest, Versions};
 use super::error::ApiError;
-use super::params::{AtParams, MapParams, OneMapParams, Path, Query, at_ms, check_id, settled, units};
+use super::params::{AtParams, FormParams, MapParams, OneMapParams, Path, Query, at_ms, check_id, settled, units};
 use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible, rebuilds};
 use crate::floorplan::{self, image};
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::store::plans::{self, MapRow};
 use crate::store::queries::Scope;
 
-const MAPS: Columns = &[
+pub const MAPS: Columns = &[
     ("map_id", Kind::Text),
     ("site_id", Kind::Text),
     ("is_mapped", Kind::Flag),
@@ -97,9 +97,15 @@ async fn plan(api: &Api, id: String, at_ms: Option<i64>) -> Fallible<MapPlan> {
 }
 
 /// Every version of a map, newest first.
-#[utoipa::path(get, path = "/v1/maps/{id}/versions", tag = "places", params(("id", description = "Map id")),
+#[utoipa::path(get, path = "/v1/maps/{id}/versions", tag = "places",
+    params(("id", description = "Map id"), FormParams),
     responses((status = 200, body = Versions<Map>), (status = 404, body = Problem)))]
-pub async fn versions(State(api): State<Api>, Path(id): Path<String>) -> Fallible<Json<Versions<Map>>> {
+pub async fn versions(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
     let wanted = settled(&id);
     let is_wanted = wanted.clone();
     let (is_known, rows) = api
@@ -111,7 +117,8 @@ pub async fn versions(State(api): State<Api>, Path(id): Path<String>) -> Fallibl
     if !is_known {
         return Err(ApiError::NotFound { what: "map", id: wanted });
     }
-    Ok(Json(Versions { versions: rows.into_iter().map(map).collect::<Result<_, _>>()? }))
+    let found = Versions { versions: rows.into_iter().map(map).collect::<Result<_, _>>()? };
+    table::answer(form, "map-versions", &found, MAPS, |found| table::rows(&found.versions))
 }
 
 /// Uploads a map, with what lies on it.

@@ -21,6 +21,7 @@ pub mod files;
 pub mod health;
 pub mod imports;
 pub mod insight_dto;
+mod known;
 mod line;
 pub mod maps;
 pub mod movement;
@@ -38,6 +39,7 @@ mod table;
 pub mod unmapped;
 pub mod visits;
 pub mod what_if;
+mod whole;
 mod withheld;
 
 use std::sync::Arc;
@@ -160,6 +162,7 @@ impl Api {
             .route("/docs", get(openapi::docs))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
+            .layer(from_fn(known::parameters))
             .layer(from_fn_with_state(gate, guard))
             .layer(from_fn(caching::keep))
             .with_state(self)

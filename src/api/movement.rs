@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::store::plans;
 use crate::store::queries::{self, ClientFilter, HeatmapFilter};
 
-const FLOWS: Columns = &[
+pub const FLOWS: Columns = &[
     ("from_area_id", Kind::Text),
     ("from_name", Kind::Text),
     ("to_area_id", Kind::Text),
@@ -69,7 +69,7 @@ pub async fn flows(
     .await
 }
 
-const HEATMAP: Columns = &[
+pub const HEATMAP: Columns = &[
     ("x_m", Kind::Number),
     ("y_m", Kind::Number),
     ("fixes", Kind::Integer),
@@ -149,7 +149,7 @@ fn check_cells(map: &plans::MapRow, cell_m: f64) -> Result<(), ApiError> {
     Ok(())
 }
 
-const CLIENTS: Columns = &[
+pub const CLIENTS: Columns = &[
     ("client_id", Kind::Text),
     ("kind", Kind::Text),
     ("name", Kind::Text),
@@ -164,7 +164,8 @@ const CLIENTS: Columns = &[
     ("y_m", Kind::Number),
 ];
 
-/// Clients that were located in a window, and where last.
+/// Clients that were located in a window, and where last. With `area`, `tag` or `min_dwell`: of these, who visited such
+/// an area then.
 #[utoipa::path(get, path = "/v1/clients", tag = "metrics", params(ClientParams),
     responses((status = 200, body = Clients), (status = 400, body = Problem)))]
 pub async fn clients(
@@ -182,6 +183,9 @@ pub async fn clients(
         from_ms: window.from_ms,
         to_ms: window.to_ms,
         search: params.search,
+        area: params.area.as_deref().map(settled),
+        tag: params.tag,
+        min_dwell_s: params.min_dwell.as_deref().map(|text| seconds("min_dwell", text)).transpose()?,
         after: params.cursor.as_deref().map_or(Ok(-1), cursor)?,
         limit: limit + 1,
     };
@@ -209,7 +213,7 @@ pub async fn clients(
     Ok(table::with_next(response, answer.next_cursor.as_deref()))
 }
 
-const TRACK: Columns = &[
+pub const TRACK: Columns = &[
     ("at", Kind::Time),
     ("site_id", Kind::Text),
     ("map_id", Kind::Text),

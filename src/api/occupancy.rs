@@ -19,7 +19,7 @@ use crate::store::plans;
 use crate::store::queries::{self, Group, Scope, SpanGroup};
 use crate::store::{ReadConnection, StoreError};
 
-const NOW: Columns = &[
+pub const NOW: Columns = &[
     ("site_id", Kind::Text),
     ("map_id", Kind::Text),
     ("area_id", Kind::Text),
@@ -70,9 +70,10 @@ pub async fn now(
     })
 }
 
-const SERIES: Columns = &[
+pub const SERIES: Columns = &[
     ("group_key", Kind::Text),
     ("group_name", Kind::Text),
+    ("is_comparison", Kind::Flag),
     ("from", Kind::Time),
     ("to", Kind::Time),
     ("min", Kind::Integer),
@@ -146,13 +147,21 @@ fn series_group(of: SpanGroup, group: Group, bounds: &[i64], withheld: Withheld)
     SeriesGroup { key: of.key, name: of.name, total: told(total), buckets: buckets.into_iter().map(told).collect() }
 }
 
+/// The rows of the period before come after, and say so.
 fn series_rows(answer: &OccupancySeries) -> Vec<Value> {
+    let before = answer.comparison.iter().flat_map(|before| period_rows(before, true));
+    period_rows(answer, false).into_iter().chain(before).collect()
+}
+
+fn period_rows(answer: &OccupancySeries, is_comparison: bool) -> Vec<Value> {
+    let period = serde_json::json!({ "is_comparison": is_comparison });
     match &answer.groups {
-        None => answer.buckets.iter().map(table::row).collect(),
+        None => answer.buckets.iter().map(|bucket| with(table::row(bucket), period.clone())).collect(),
         Some(groups) => groups
             .iter()
             .flat_map(|group| {
                 let of = serde_json::json!({"group_key": group.key, "group_name": group.name});
+                let of = with(of, period.clone());
                 group.buckets.iter().map(move |bucket| with(table::row(bucket), of.clone()))
             })
             .collect(),

@@ -75,6 +75,10 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 
+pub fn value() -> &'static Value {
+    &DOCUMENT
+}
+
 pub async fn document() -> Json<&'static Value> {
     Json(&DOCUMENT)
 }

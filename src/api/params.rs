@@ -101,7 +101,11 @@ scoped_params! {
         from,
         /// End of the window, not included. By default `now`.
         to,
-        /// `15m`, `1h` (whatever divides a day), `1d`, `1w` or `1mo`. By default `1h`.
+        /// `15m`, `1h` (whatever divides a day), `1d`, `1w` or `1mo`. By default `1h`. Minutes and hours are counted from
+        /// the zone's midnight, as time goes by: on a day on which clocks change they are as long as on any other, begin
+        /// at another hour of the clock after the change, and the last one ends at midnight, an hour short or alone
+        /// (`6h` on a day of 25 hours: four of 6 h, one of 1 h). Days, weeks and months are as long as the calendar has
+        /// them: 23, 24 or 25 hours a day.
         #[param(example = "15m")]
         bucket,
         /// Zone whose days and hours the buckets follow; the site's when left out.
@@ -147,6 +151,8 @@ scoped_params! {
         from,
         /// End of the window, not included. By default `now`.
         to,
+        /// Only visits of at least this: seconds, or `5m`.
+        min_dwell,
     }
     VisitorParams {
         /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
@@ -158,6 +164,8 @@ scoped_params! {
         bucket,
         /// Zone whose days the buckets follow; the site's when left out.
         tz,
+        /// Only visits of at least this: seconds, or `5m`. Whoever only ever passed by is new at the first longer one.
+        min_dwell,
     }
     FlowParams {
         /// Start of the window: RFC 3339, or a duration back from now. By default `-24h`.
@@ -240,6 +248,12 @@ pub struct ClientParams {
     pub from: Option<String>,
     /// And before then. By default `now`.
     pub to: Option<String>,
+    /// Only who visited this area in the window: its id.
+    pub area: Option<String>,
+    /// Only who visited an area with this tag.
+    pub tag: Option<String>,
+    /// Only who visited an area for at least this: seconds, or `5m`.
+    pub min_dwell: Option<String>,
     /// Part of an id or a name.
     pub search: Option<String>,
     /// `next_cursor` of the page before.
@@ -438,6 +452,8 @@ pub struct FormParams {
 pub struct UnmappedParams {
     /// Site id.
     pub site: Option<String>,
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+    pub format: Option<String>,
 }
 
 /// How to show a map.
@@ -535,6 +551,17 @@ pub struct DryRunParams {
 pub struct KindParams {
     /// `zone`, `vbeacon` or `rssizone`; needed where two areas share an id.
     pub kind: Option<String>,
+}
+
+/// Which area's versions.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AreaVersionParams {
+    /// `zone`, `vbeacon` or `rssizone`; needed where two areas share an id.
+    pub kind: Option<String>,
+    /// `json`, `csv`, `arrow` (a stream) or `parquet`; by the `Accept` header when left out.
+    pub format: Option<String>,
 }
 
 /// Which area, and when.

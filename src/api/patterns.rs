@@ -19,7 +19,7 @@ use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::queries::{self, Scope};
 
-const PROFILE: Columns = &[
+pub const PROFILE: Columns = &[
     ("weekday", Kind::Integer),
     ("hour", Kind::Integer),
     ("mean", Kind::Number),
@@ -82,7 +82,7 @@ pub async fn profile(
     .await
 }
 
-const PEAKS: Columns =
+pub const PEAKS: Columns =
     &[("from", Kind::Time), ("to", Kind::Time), ("max", Kind::Integer), ("at", Kind::Time), ("lasted_s", Kind::Number)];
 
 /// When there were the most clients: the peak of each day, or of other buckets, the highest first.
@@ -125,7 +125,7 @@ pub async fn peaks(
     .await
 }
 
-const CAPACITY: Columns = &[
+pub const CAPACITY: Columns = &[
     ("site_id", Kind::Text),
     ("map_id", Kind::Text),
     ("area_id", Kind::Text),
@@ -149,7 +149,7 @@ pub async fn capacity(
 ) -> Fallible<Response> {
     let scope = params.scope()?;
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
-    let filter = window.spans(&None)?;
+    let filter = window.spans(&params.min_dwell)?;
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let mut found = Vec::new();
@@ -182,7 +182,7 @@ pub async fn capacity(
     .await
 }
 
-const VISITORS: Columns = &[
+pub const VISITORS: Columns = &[
     ("from", Kind::Time),
     ("to", Kind::Time),
     ("unique_clients", Kind::Integer),
@@ -201,14 +201,14 @@ pub async fn visitors(
 ) -> Fallible<Response> {
     let scope = params.scope()?;
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
-    let filter = window.spans(&None)?;
+    let filter = window.spans(&params.min_dwell)?;
     let width = Width::parse(params.bucket.as_deref().unwrap_or("1d"))?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
-        let first_ms = queries::first_visits(conn, &scope, window.to_ms)?.into_iter().collect();
+        let first_ms = queries::first_visits(conn, &scope, filter)?.into_iter().collect();
         let found = metrics::visitors(&queries::spans(conn, &scope, filter)?, &first_ms, &bounds);
         let buckets = found.into_iter().map(|bucket| {
             let returning = bucket.unique_clients - bucket.new_clients;

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use super::body::JsonBody;
 use super::dto::{Rebuild, RebuildList, RebuildOffer, RebuildRequest};
 use super::error::ApiError;
-use super::params::{DryRunParams, Path, Query, instant_ms, named, settled};
+use super::params::{DryRunParams, FormParams, Path, Query, instant_ms, named, settled};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::ids::{AreaKind, Id, MapId, SiteId};
 use crate::model::time::{EventTime, rfc3339};
@@ -21,11 +22,31 @@ use crate::store::rebuilds::{self, Record, Request, State as RebuildState, Targe
 /// Rebuilds that a list shows.
 const LIST_MAX: i64 = 100;
 
+pub const REBUILDS: Columns = &[
+    ("rebuild_id", Kind::Integer),
+    ("site_id", Kind::Text),
+    ("map_id", Kind::Text),
+    ("area_id", Kind::Text),
+    ("from", Kind::Time),
+    ("to", Kind::Time),
+    ("state", Kind::Text),
+    ("requested_at", Kind::Time),
+    ("started_at", Kind::Time),
+    ("ended_at", Kind::Time),
+    ("events", Kind::Integer),
+    ("events_total", Kind::Integer),
+    ("replaced_visits", Kind::Integer),
+    ("visits", Kind::Integer),
+    ("problem", Kind::Text),
+];
+
 /// The latest rebuilds, newest first.
-#[utoipa::path(get, path = "/v1/rebuilds", tag = "past", responses((status = 200, body = RebuildList)))]
-pub async fn list(State(api): State<Api>) -> Fallible<Json<RebuildList>> {
+#[utoipa::path(get, path = "/v1/rebuilds", tag = "past", params(FormParams),
+    responses((status = 200, body = RebuildList)))]
+pub async fn list(State(api): State<Api>, Wanted(form): Wanted, Query(_form): Query<FormParams>) -> Fallible<Response> {
     let records = api.read(|conn| rebuilds::list(conn, LIST_MAX)).await?;
-    Ok(Json(RebuildList { rebuilds: records.into_iter().map(|record| answer(&api, record)).collect() }))
+    let found = RebuildList { rebuilds: records.into_iter().map(|record| answer(&api, record)).collect() };
+    table::answer(form, "rebuilds", &found, REBUILDS, |found| table::rows(&found.rebuilds))
 }
 
 /// Asks for a rebuild: visits are derived anew from the stored events.

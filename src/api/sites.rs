@@ -23,7 +23,7 @@ use crate::store::queries::{self, SiteRow};
 use crate::store::restore::RuleSettings;
 use crate::store::sites::ended_sites;
 
-const SITES: Columns = &[
+pub const SITES: Columns = &[
     ("site_id", Kind::Text),
     ("name", Kind::Text),
     ("time_zone", Kind::Text),

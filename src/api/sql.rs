@@ -8,13 +8,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::body::JsonBody;
 use super::error::ApiError;
+use super::occupancy::with;
 use super::params::{FormParams, Query};
-use super::table::{Form, Wanted};
+use super::table::{self, Columns, Form, Kind, Wanted};
 use super::{Api, Fallible, sql_file};
 use crate::clock::stopwatch;
 use crate::give_up::{GiveUp, Over};
@@ -36,7 +37,7 @@ pub struct SqlRequest {
     #[schema(schema_with = super::description::statement_values)]
     pub params: Vec<Value>,
     /// Rows at most, up to 100,000 as JSON and 10,000,000 in other forms.
-    #[serde(default = "rows_default")]
+    #[serde(default = "rows_default", deserialize_with = "super::body::whole")]
     #[schema(minimum = 1, maximum = 10_000_000, default = 10_000)]
     pub limit: usize,
     /// Seconds at most, up to 60 as JSON and 600 in other forms.
@@ -64,6 +65,8 @@ const PARAMS_MAX: usize = 1_000;
 
 /// What comes back.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({"columns": [{"name": "area_name", "type": "text"}, {"name": "visits", "type": "integer"}],
+    "rows": [{"area_name": "Lobby", "visits": 12}], "is_truncated": false, "duration_ms": 2.5}))]
 pub struct SqlAnswer {
     pub columns: Vec<SqlColumn>,
     /// Each an object of its columns.
@@ -207,6 +210,7 @@ pub struct SqlView {
 
 #[derive(Serialize, ToSchema)]
 pub struct SqlViewColumn {
+    #[schema(example = "entered_at")]
     pub name: String,
     /// As DuckDB calls it.
     #[serde(rename = "type")]
@@ -215,9 +219,22 @@ pub struct SqlViewColumn {
     pub comment: Option<String>,
 }
 
+pub const SCHEMA: Columns = &[
+    ("view", Kind::Text),
+    ("view_comment", Kind::Text),
+    ("name", Kind::Text),
+    ("type", Kind::Text),
+    ("comment", Kind::Text),
+];
+
 /// Views and their columns, with what they say of themselves.
-#[utoipa::path(get, path = "/v1/sql/schema", tag = "sql", responses((status = 200, body = SqlSchema)))]
-pub async fn schema(State(api): State<Api>) -> Fallible<Json<SqlSchema>> {
+#[utoipa::path(get, path = "/v1/sql/schema", tag = "sql", params(FormParams),
+    responses((status = 200, body = SqlSchema)))]
+pub async fn schema(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(_form): Query<FormParams>,
+) -> Fallible<Response> {
     let views = api.read(sql::schema).await?.into_iter().map(|view| SqlView {
         name: view.name,
         comment: view.comment,
@@ -227,5 +244,11 @@ pub async fn schema(State(api): State<Api>) -> Fallible<Json<SqlSchema>> {
             .map(|column| SqlViewColumn { name: column.name, data_type: column.data_type, comment: column.comment })
             .collect(),
     });
-    Ok(Json(SqlSchema { views: views.collect() }))
+    table::answer(form, "schema", &SqlSchema { views: views.collect() }, SCHEMA, |found| {
+        let of = |view: &SqlView| {
+            let told = json!({"view": view.name, "view_comment": view.comment});
+            view.columns.iter().map(|column| with(table::row(column), told.clone())).collect::<Vec<_>>()
+        };
+        found.views.iter().flat_map(of).collect()
+    })
 }

@@ -125,10 +125,22 @@ pub fn answer<T: Serialize>(
     if form == Form::Json {
         return Ok(([VARIES], Json(whole)).into_response());
     }
+    let mut rows = rows(whole);
+    rows.iter_mut().for_each(|row| texts(row, columns));
     let mut decoder = arrow::json::ReaderBuilder::new(schema(columns)).build_decoder()?;
-    decoder.serialize(&rows(whole))?;
+    decoder.serialize(&rows)?;
     let batch = decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(schema(columns)));
     file(form, name, &batch.schema(), &[batch])
+}
+
+/// Lists and objects have no place in a table but as text: texts with commas between, else JSON.
+fn texts(row: &mut Value, columns: Columns) {
+    let named = columns.iter().filter(|(_, kind)| matches!(kind, Kind::Text));
+    for (name, _) in named {
+        let Some(value) = row.get_mut(name).filter(|value| value.is_array() || value.is_object()) else { continue };
+        let list: Option<Vec<&str>> = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect());
+        *value = Value::String(list.map_or_else(|| value.to_string(), |texts| texts.join(",")));
+    }
 }
 
 /// Rows as a file in a form other than JSON.
@@ -154,6 +166,11 @@ pub fn with_next(mut response: Response, next_cursor: Option<&str>) -> Response 
         response.headers_mut().insert("x-next-cursor", cursor);
     }
     response
+}
+
+/// Each as a row.
+pub fn rows(items: &[impl Serialize]) -> Vec<Value> {
+    items.iter().map(row).collect()
 }
 
 /// A row as an object.

@@ -1,19 +1,36 @@
 //! `GET /v1/unmapped`: what events named but nobody uploaded.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::dto::{Unmapped, UnmappedArea, UnmappedMap};
 use super::params::{Query, UnmappedParams, settled};
+use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::queries;
 
+pub const UNMAPPED: Columns = &[
+    ("map_id", Kind::Text),
+    ("area_id", Kind::Text),
+    ("kind", Kind::Text),
+    ("site_id", Kind::Text),
+    ("events", Kind::Integer),
+    ("fixes", Kind::Integer),
+    ("clients", Kind::Integer),
+    ("first_event_at", Kind::Time),
+    ("last_event_at", Kind::Time),
+];
+
 /// Maps and areas that events named but nobody uploaded, the most named first: what to import next.
 #[utoipa::path(get, path = "/v1/unmapped", tag = "places", params(UnmappedParams),
     responses((status = 200, body = Unmapped), (status = 400, body = Problem)))]
-pub async fn list(State(api): State<Api>, Query(params): Query<UnmappedParams>) -> Fallible<Json<Unmapped>> {
+pub async fn list(
+    State(api): State<Api>,
+    Wanted(form): Wanted,
+    Query(params): Query<UnmappedParams>,
+) -> Fallible<Response> {
     let site = params.site.as_deref().map(settled);
     let rows = api.read(move |conn| queries::unmapped(conn, site.as_deref())).await?;
     let mut found = Unmapped { maps: Vec::new(), areas: Vec::new() };
@@ -41,5 +58,7 @@ pub async fn list(State(api): State<Api>, Query(params): Query<UnmappedParams>) 
             }),
         }
     }
-    Ok(Json(found))
+    table::answer(form, "unmapped", &found, UNMAPPED, |found| {
+        [table::rows(&found.maps), table::rows(&found.areas)].concat()
+    })
 }

@@ -54,7 +54,7 @@ pub async fn list(
     .await
 }
 
-const VISITS: Columns = &[
+pub const VISITS: Columns = &[
     ("visit_id", Kind::Integer),
     ("site_id", Kind::Text),
     ("map_id", Kind::Text),

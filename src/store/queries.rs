@@ -334,10 +334,11 @@ pub fn flows(
     Ok(rows)
 }
 
-/// When each client of a scope first entered it, of those that did before `to_ms`.
-pub fn first_visits(conn: &Connection, scope: &Scope, to_ms: i64) -> Result<Vec<(u32, i64)>, StoreError> {
+/// When each client of a scope first entered it, of those that did before the window's end.
+pub fn first_visits(conn: &Connection, scope: &Scope, filter: SpanFilter) -> Result<Vec<(u32, i64)>, StoreError> {
+    let [_, to, min_dwell] = filter.params();
     let mut params = scope.params();
-    params.push(Value::BigInt(to_ms));
+    params.extend([to, min_dwell]);
     ask(conn, include_str!("sql/first_visits.sql"), params, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -410,6 +411,10 @@ pub struct ClientFilter {
     pub to_ms: i64,
     /// Part of an id or a name.
     pub search: Option<String>,
+    /// Only who visited this area, one with this tag, one for as long.
+    pub area: Option<String>,
+    pub tag: Option<String>,
+    pub min_dwell_s: Option<f64>,
     /// The key of the last client already read; -1 from the beginning.
     pub after: i64,
     pub limit: i64,
@@ -435,7 +440,7 @@ pub struct ClientRow {
 
 /// Clients with fixes in the window, in the order in which they were first met.
 pub fn clients(conn: &Connection, filter: &ClientFilter) -> Result<Vec<ClientRow>, StoreError> {
-    let params = vec![
+    let mut params = vec![
         text(&filter.site),
         text(&filter.map),
         code(filter.kind.map(|kind| kind as u8)),
@@ -446,7 +451,14 @@ pub fn clients(conn: &Connection, filter: &ClientFilter) -> Result<Vec<ClientRow
         Value::BigInt(filter.after),
         Value::BigInt(filter.limit),
     ];
-    ask(conn, include_str!("sql/clients.sql"), params, |row| {
+    let mut of_visits = "";
+    if filter.area.is_some() || filter.tag.is_some() || filter.min_dwell_s.is_some() {
+        of_visits = include_str!("sql/client_visits.sql");
+        let min_dwell = filter.min_dwell_s.map_or(Value::Null, Value::Double);
+        params.extend([text(&filter.area), text(&filter.tag), min_dwell]);
+    }
+    let sql = include_str!("sql/clients.sql").replace("        /*of visits*/\n", of_visits);
+    ask(conn, &sql, params, |row| {
         Ok(ClientRow {
             key: row.get(0)?,
             id: row.get(1)?,

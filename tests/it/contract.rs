@@ -109,12 +109,36 @@ async fn what_is_off_the_document_is_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_tables_too() {
     let app = furnished().await;
+    let mut stray = fix("00000000000c", 1.0, 1.0, 1.0);
+    stray["map_id"] = json!("attic");
+    app.deliver(&delivery("location", vec![stray])).await;
+    for (method, path, body) in [
+        (Method::POST, "/v1/tokens", json!({"name": "Grafana", "scopes": ["read", "sql"]})),
+        (Method::PUT, "/v1/users/ann", json!({"password": "a long password", "scopes": ["read"]})),
+        (Method::POST, "/v1/rebuilds", json!({"map_id": MAP})),
+        (Method::POST, "/v1/silences", json!({"map_id": MAP, "for_s": 3600, "reason": "drill"})),
+    ] {
+        let (status, answer) = app.call(method, path, Some(body)).await;
+        assert!(status.is_success(), "{path}: {answer}");
+    }
     for (path, list, first) in [
         ("/v1/alerts", "alerts", "alert_id"),
         ("/v1/callbacks/1/deliveries", "deliveries", "delivery_id"),
         ("/v1/sites", "sites", "site_id"),
         ("/v1/maps", "maps", "map_id"),
         ("/v1/areas", "areas", "area_id"),
+        ("/v1/alert-rules", "alert_rules", "rule_id"),
+        ("/v1/alert-rules/1/versions", "versions", "rule_id"),
+        (&format!("/v1/maps/{MAP}/versions"), "versions", "map_id"),
+        (&format!("/v1/areas/{LOBBY}/versions"), "versions", "area_id"),
+        ("/v1/callbacks", "callbacks", "callback_id"),
+        ("/v1/silences", "silences", "silence_id"),
+        ("/v1/acts", "acts", "act_id"),
+        ("/v1/sources", "sources", "name"),
+        ("/v1/tokens", "tokens", "token_id"),
+        ("/v1/users", "users", "name"),
+        ("/v1/rebuilds", "rebuilds", "rebuild_id"),
+        ("/v1/unmapped", "maps", "map_id"),
     ] {
         let whole = app.get(path).await[list].as_array().unwrap().clone();
         let wanted: Vec<String> =
@@ -140,7 +164,7 @@ async fn lists_are_tables_too() {
 }
 
 /// A server that has something of everything.
-async fn furnished() -> TestApp {
+pub async fn furnished() -> TestApp {
     let mut app = TestApp::start_with(|config| config.callbacks.deliver = false).await;
     // Tokens are made on the way, and then whoever asks must have one.
     let own = HeaderValue::try_from(format!("Bearer {}", app.access.own_token())).unwrap();

@@ -8,6 +8,7 @@ mod callbacks;
 mod commands;
 mod contract;
 mod counts;
+mod examples;
 mod faults;
 mod forgetting;
 mod grafana;

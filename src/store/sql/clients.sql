@@ -1,5 +1,6 @@
 -- Parameters: $1 site id, $2 map id, $3 client kind, $4 whether the address is randomised (1 or 0), null: all; $5, $6 the
 -- window, Unix milliseconds; $7 part of an id or a name; $8 the client key to go on after; $9 how many rows.
+-- In place of /*of visits*/ may come client_visits.sql.
 -- A row per client with fixes in the window, by key: key, id, kind, name, whether its address is randomised, when it was
 -- first seen at all (by the server's clock), fixes, first and last fix, where the last was.
 WITH seen AS (
@@ -10,6 +11,7 @@ WITH seen AS (
         AND client_key > $8
         AND ($1 IS NULL OR site_key = (SELECT site_key FROM store.sites WHERE site_id = $1))
         AND ($2 IS NULL OR map_key = (SELECT map_key FROM store.maps WHERE map_id = $2))
+        /*of visits*/
     GROUP BY client_key
 )
 SELECT k.client_key, k.client_id, k.kind, k.name, k.is_randomised, epoch_ms(k.first_seen_at), n.fixes, epoch_ms(n.first_at),
