@@ -25,9 +25,11 @@ pub struct Zone {
 #[derive(Debug, Default)]
 pub struct ZoneIndex {
     zones: Vec<Zone>,
-    /// Envelopes with the zone's place in `zones`, and whether the envelope is all of the zone.
-    tree: RTree<GeomWithData<Rectangle<[f64; 2]>, (usize, bool)>>,
+    tree: RTree<Envelope>,
 }
+
+/// A zone's envelope with its place in `zones`, and whether the envelope is all of the zone.
+type Envelope = GeomWithData<Rectangle<[f64; 2]>, (usize, bool)>;
 
 impl ZoneIndex {
     /// O(n log n) in the number of zones.
