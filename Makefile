@@ -78,5 +78,5 @@ tools:
 	@missing=; \
 	command -v cargo > /dev/null || { missing=1; echo "cargo is missing: install Rust from https://rustup.rs"; }; \
 	command -v cc > /dev/null || { missing=1; echo "a C compiler is missing: apt-get install build-essential, or xcode-select --install"; }; \
-	command -v npm > /dev/null || { missing=1; echo "npm is missing: install Node.js 20 or newer from https://nodejs.org or as your system's packages nodejs and npm"; }; \
+	command -v npm > /dev/null || { missing=1; echo "npm is missing: install Node.js 20.19, 22.12 or newer from https://nodejs.org or as your system's packages nodejs and npm"; }; \
 	[ -z "$$missing" ]
