@@ -3,6 +3,8 @@
 //! Every key is also an environment variable: `FOOTFALL_` and the path, upper case, joined by two underscores, such as
 //! `FOOTFALL_SERVER__LISTEN`. Unknown keys are errors.
 
+mod fault;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -330,7 +332,8 @@ impl Config {
         }
         // FOOTFALL_LOG and FOOTFALL_CONFIG are read elsewhere and have no section.
         let environment = Env::prefixed("FOOTFALL_").filter(|key| key.as_str().contains("__")).split("__");
-        let mut config: Config = figment.merge(environment).extract().map_err(Box::new)?;
+        let unreadable = |error| ConfigError::Unreadable(Box::new(fault::without_secrets(error)));
+        let mut config: Config = figment.merge(environment).extract().map_err(unreadable)?;
         config.read_secret_files()?;
         config.check()?;
         Ok(config)

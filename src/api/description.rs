@@ -365,7 +365,7 @@ fn detail(status: u16) -> &'static str {
         404 => "there is no area \"0d1f5a52-0001-4c00-8000-000000000001\"",
         409 => "rebuild 3 is done already",
         413 => "the body is longer than 33554432 bytes, or broke off",
-        415 => "content encoding \"br\" is not taken: send plain JSON or gzip",
+        415 => "this content encoding is not taken: send plain JSON or gzip",
         422 => "`clear_clients` must not be above `limit_clients`",
         429 => "too many attempts failed from this address",
         500 => "the question could not be answered",

@@ -1,18 +1,31 @@
 //! The real program as a child process, to be killed.
 
+use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::SECRET;
 
+/// One that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 pub struct Server {
     child: Child,
     pub base: String,
     port: u16,
-    /// Beyond what every test's server has.
+    setting: Setting,
+}
+
+/// What a server has beyond what every test's server has.
+#[derive(Default)]
+struct Setting {
     environment: Vec<(String, String)>,
+    /// Where its log goes, if not to the test's own standard error.
+    log: Option<PathBuf>,
 }
 
 impl Server {
@@ -23,14 +36,23 @@ impl Server {
 
     /// Starts with more in its environment, which later starts have, too.
     pub fn start_with(dir: &Path, environment: &[(&str, &str)]) -> Server {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Server::start_as(dir, environment, None)
+    }
+
+    /// The same, with its log in a file.
+    pub fn start_logging(dir: &Path, environment: &[(&str, &str)], log: &Path) -> Server {
+        Server::start_as(dir, environment, Some(log.to_owned()))
+    }
+
+    fn start_as(dir: &Path, environment: &[(&str, &str)], log: Option<PathBuf>) -> Server {
         let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let server = Server::spawn(dir, port, environment);
+        let server = Server::spawn(dir, free_port(), Setting { environment, log });
         server.wait_until_ready();
         server
     }
 
-    fn spawn(dir: &Path, port: u16, environment: Vec<(String, String)>) -> Server {
+    fn spawn(dir: &Path, port: u16, setting: Setting) -> Server {
+        let log = setting.log.as_ref().map_or_else(Stdio::inherit, |path| File::create(path).unwrap().into());
         let child = Command::new(env!("CARGO_BIN_EXE_footfall"))
             .arg("serve")
             .env("FOOTFALL_SERVER__LISTEN", format!("127.0.0.1:{port}"))
@@ -40,11 +62,12 @@ impl Server {
             .env("FOOTFALL_CALLBACKS__RETRY_FIRST_S", "0.02")
             .env("FOOTFALL_CALLBACKS__RETRY_MAX_S", "0.2")
             .env("FOOTFALL_LOG", "error")
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(setting.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
-        Server { child, base: format!("http://127.0.0.1:{port}"), port, environment }
+        Server { child, base: format!("http://127.0.0.1:{port}"), port, setting }
     }
 
     fn wait_until_ready(&self) {
@@ -64,7 +87,7 @@ impl Server {
     /// `kill -9`, then a new start that nobody waits for.
     pub fn restart_without_waiting(&mut self, dir: &Path) {
         self.kill();
-        *self = Server::spawn(dir, self.port, std::mem::take(&mut self.environment));
+        *self = Server::spawn(dir, self.port, std::mem::take(&mut self.setting));
     }
 
     /// How it ended, if it has.
