@@ -9,6 +9,7 @@ pub mod catalogue;
 mod columns;
 pub mod files;
 pub mod forget;
+mod guard;
 pub mod history;
 mod migrate;
 pub mod outbox;
