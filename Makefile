@@ -10,7 +10,7 @@ help:
 	@echo "make lint       rustfmt and clippy, warnings are errors"
 	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix, questions, rebuild speed, callbacks"
 	@echo "make bench-peers  beside PostgreSQL with PostGIS, MEOS and MovingPandas; installs them; minutes (PEERS_ARGS='--fixes 200000': less)"
-	@echo "make soak       faults without end: ROUNDS kills, disks that fail, damaged logs, bursts; minutes"
+	@echo "make soak       faults without end: ROUNDS kills, disks that fail, damaged logs, bursts, simulated histories; minutes"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS; needs cargo-fuzz and a nightly toolchain"
 	@echo "make page       only build the page; plain cargo puts it into the binary afterwards"
 	@echo "make libduckdb  only fetch DuckDB's prebuilt library; plain cargo works afterwards"
@@ -45,7 +45,7 @@ ROUNDS := 200
 
 # What a test run plays a few times, many times, in the program as it is released. FOOTFALL_SEED repeats what failed.
 soak: libduckdb
-	FOOTFALL_SOAK_ROUNDS=$(ROUNDS) cargo test --release --locked --test it soak:: -- --nocapture --test-threads 1
+	FOOTFALL_SOAK_ROUNDS=$(ROUNDS) cargo test --release --locked --test it -- soak:: simulation:: --nocapture --test-threads 1
 
 FUZZ_SECONDS := 600
 FUZZ_TARGETS := delivery floorplan sql postgres config

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::kills::{assert_checked, copy, upload_grid};
+use super::image::copy;
+use super::kills::{assert_checked, upload_grid};
 use super::load::{Sender, compare, while_sending};
 use super::{seed, tell};
 use crate::harness::process::Server;

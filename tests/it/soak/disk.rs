@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::kills::{assert_checked, copy, upload_grid};
-use super::load::{Sender, compare, while_sending};
+use super::image::copy;
+use super::kills::{assert_checked, upload_grid};
+use super::load::{Sender, compare, send_for};
 use super::shim::Shim;
 use super::{seed, tell};
 use crate::harness::process::Server;
@@ -48,11 +49,6 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Sends for `length`, then says what was refused and acknowledged meanwhile.
-async fn send_for(senders: Vec<Sender>, server: &Server, length: Duration) -> Vec<Sender> {
-    while_sending(senders, &server.base, async || tokio::time::sleep(length).await).await
-}
-
 /// After a fault is over: goes on as it is, or after the start that it asked for; nothing may be missing either way.
 async fn assert_recovers(mut server: Server, dir: &Path, senders: Vec<Sender>, fault: &str) {
     let ended = server.ended();
@@ -60,7 +56,7 @@ async fn assert_recovers(mut server: Server, dir: &Path, senders: Vec<Sender>, f
         server.kill_and_restart(dir);
     }
     let before = compare(&copy(dir).path().join("footfall.duckdb"), &senders).acknowledged;
-    let senders = send_for(senders, &server, Duration::from_millis(1500)).await;
+    let senders = send_for(senders, &server.base, Duration::from_millis(1500)).await;
     // A log that the fault left torn would hide what was appended since.
     server.kill_and_restart(dir);
     server.stop();
@@ -81,7 +77,7 @@ async fn a_full_disk_is_not_acknowledged_and_room_ends_it() {
     upload_grid(&server.base).await;
     let mut senders = Sender::crowd(8, seed());
     while senders.iter().map(|sender| sender.refused).sum::<u64>() < 20 {
-        senders = send_for(senders, &server, Duration::from_millis(500)).await;
+        senders = send_for(senders, &server.base, Duration::from_millis(500)).await;
         assert!(server.ended().is_none(), "it ended: the disk was filled to the last byte");
     }
     let ready = reqwest::get(format!("{}/health/ready", server.base)).await.unwrap();
@@ -100,7 +96,7 @@ async fn a_disk_filled_to_the_last_byte_ends_the_server_with_all_that_was_acknow
     upload_grid(&server.base).await;
     let mut senders = Sender::crowd(8, seed());
     while senders.iter().all(|sender| sender.refused == 0) && server.ended().is_none() {
-        senders = send_for(senders, &server, Duration::from_millis(500)).await;
+        senders = send_for(senders, &server.base, Duration::from_millis(500)).await;
     }
     fs::remove_file(ballast).unwrap();
     assert_recovers(server, disk.path(), senders, "disk full").await;
@@ -111,7 +107,7 @@ async fn a_disk_that_turns_read_only_is_not_acknowledged() {
     let Some(disk) = SmallDisk::mount(96) else { return };
     let server = Server::start_with(disk.path(), &[("FOOTFALL_STORE__FREE_BYTES_MIN", "0")]);
     upload_grid(&server.base).await;
-    let senders = send_for(Sender::crowd(4, seed()), &server, Duration::from_millis(500)).await;
+    let senders = send_for(Sender::crowd(4, seed()), &server.base, Duration::from_millis(500)).await;
     // A file that is open for writing keeps its file system writable, so the program ends first.
     server.stop();
     disk.remount("ro");
@@ -134,11 +130,11 @@ async fn through(fault: &str, during: Duration) {
     let dir = TempDir::new().unwrap();
     let server = Server::start_with(dir.path(), &shim.environment());
     upload_grid(&server.base).await;
-    let senders = send_for(Sender::crowd(8, seed()), &server, Duration::from_millis(700)).await;
+    let senders = send_for(Sender::crowd(8, seed()), &server.base, Duration::from_millis(700)).await;
     let before = compare(&copy(dir.path()).path().join("footfall.duckdb"), &senders).acknowledged;
     assert!(before > 0, "nothing was taken before the fault");
     shim.begin(fault);
-    let senders = send_for(senders, &server, during).await;
+    let senders = send_for(senders, &server.base, during).await;
     // What the disk held when the power went, so to speak.
     let found = compare(&copy(dir.path()).path().join("footfall.duckdb"), &senders);
     found.assert_faultless();
@@ -165,7 +161,7 @@ async fn an_acknowledgement_waits_for_a_slow_disk() {
     upload_grid(&server.base).await;
     shim.begin("slow_sync");
     let since = footfall::clock::stopwatch();
-    let senders = send_for(Sender::crowd(1, seed()), &server, Duration::from_secs(2)).await;
+    let senders = send_for(Sender::crowd(1, seed()), &server.base, Duration::from_secs(2)).await;
     let waited = since.elapsed();
     server.stop();
     let found = compare(&dir.path().join("footfall.duckdb"), &senders);

@@ -1,6 +1,5 @@
 //! `kill -9` at random instants: under load, while the log is moved into the file, and while the server starts.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,21 +9,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
+use super::image::copy;
 use super::load::{Found, Sender, compare, while_sending};
 use super::{rounds, seed, tell};
 use crate::harness::crowd;
 use crate::harness::process::Server;
-
-/// The file and its log as they lie, to be looked at without touching what the server will find.
-pub fn copy(dir: &Path) -> TempDir {
-    let copied = TempDir::new().unwrap();
-    for name in ["footfall.duckdb", "footfall.duckdb.wal"] {
-        if dir.join(name).exists() {
-            fs::copy(dir.join(name), copied.path().join(name)).unwrap();
-        }
-    }
-    copied
-}
 
 pub fn assert_checked(dir: &Path) {
     let code = check::run(&dir.join("footfall.duckdb")).unwrap();

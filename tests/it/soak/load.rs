@@ -1,13 +1,15 @@
 //! Senders that keep an account: what was sent, what was acknowledged, and then what the file holds of it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use footfall::receiver::signature::{HEADER_V2, Secret};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -36,11 +38,13 @@ pub struct Sender {
     pub refused: u64,
     /// Acknowledged ones.
     pub deliveries: u32,
+    pub last_acknowledged: Option<Instant>,
 }
 
+/// A delivery as it is sent, and what of its sender's account it holds.
 #[derive(Clone)]
-struct Delivery {
-    body: String,
+pub struct Delivery {
+    pub body: String,
     is_note: bool,
     from: usize,
     until: usize,
@@ -68,7 +72,12 @@ impl Found {
 
 impl Sender {
     pub fn crowd(senders: u32, seed: u64) -> Vec<Sender> {
-        (0..senders)
+        Sender::numbered(0..senders, seed)
+    }
+
+    /// Senders of other clients than those of other numbers.
+    pub fn numbered(numbers: Range<u32>, seed: u64) -> Vec<Sender> {
+        numbers
             .map(|number| Sender {
                 client: format!("5e{number:010x}"),
                 rng: StdRng::seed_from_u64(seed ^ u64::from(number) << 32),
@@ -80,11 +89,13 @@ impl Sender {
                 note_bytes: 40_000,
                 refused: 0,
                 deliveries: 0,
+                last_acknowledged: None,
             })
             .collect()
     }
 
-    fn next(&mut self) -> Delivery {
+    /// What it sends next.
+    pub fn next(&mut self) -> Delivery {
         if let Some(unanswered) = self.unanswered.take()
             && self.rng.random_bool(0.7)
         {
@@ -130,6 +141,11 @@ impl Sender {
             let answer = match request.send().await {
                 Ok(answer) => {
                     let status = answer.status();
+                    let is_refused = status == StatusCode::SERVICE_UNAVAILABLE;
+                    assert!(
+                        !is_refused || answer.headers().contains_key(RETRY_AFTER),
+                        "it does not say when to come back"
+                    );
                     answer.bytes().await.map(|_| status)
                 }
                 Err(error) => Err(error),
@@ -151,11 +167,17 @@ impl Sender {
         self
     }
 
-    fn acknowledge(&mut self, delivery: &Delivery) {
+    pub fn acknowledge(&mut self, delivery: &Delivery) {
         let list = if delivery.is_note { &mut self.notes } else { &mut self.fixes };
         list[delivery.from..delivery.until].fill(Sent::Acknowledged);
         self.deliveries += 1;
+        self.last_acknowledged = Some(footfall::clock::stopwatch());
     }
+}
+
+/// Sends for so long, while nothing else happens.
+pub async fn send_for(senders: Vec<Sender>, base: &str, length: Duration) -> Vec<Sender> {
+    while_sending(senders, base, async || tokio::time::sleep(length).await).await
 }
 
 /// All senders at once, while `fault` happens.

@@ -11,7 +11,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
-use super::kills::{copy, upload_grid};
+use super::image::copy;
+use super::kills::upload_grid;
 use super::load::{Sender, assert_no_holes, while_sending};
 use super::{rounds, seed, tell};
 use crate::harness::process::Server;

@@ -4,15 +4,20 @@
 //! `FOOTFALL_SEED` repeats what a failed run printed. What each found is told on standard error.
 
 mod backup;
+mod burst;
+mod checkpoint;
 mod clock_jumps;
 mod disk;
+mod image;
 mod kills;
 mod load;
 mod log_damage;
 mod overload;
+mod retention;
 mod shim;
+mod shutdown;
 
-pub use kills::copy;
+pub use image::{copy, copy_at_once};
 
 use std::fmt::Display;
 use std::io::Write;

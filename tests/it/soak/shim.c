@@ -3,6 +3,8 @@
  * What it does is told by files in the folder SHIM_DIR, so that a test can change it while the program runs:
  *   fail_sync    fsync and fdatasync fail with EIO
  *   slow_sync    they take 200 ms longer
+ *   slow_checkpoint  syncs of the database file take a second longer, which only a checkpoint makes; as long as one does,
+ *                there is a file `checkpointing` in the folder
  *   fail_write   writes to files fail with ENOSPC
  *   clock        its text is added to the wall clock, in seconds
  */
@@ -31,7 +33,27 @@ static int is_regular(int fd) {
     return fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
 }
 
-static int before_sync(void) {
+/* Whether it is the database itself, and not its log. */
+static int is_database(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path);
+    return length >= 7 && strncmp(path + length - 7, ".duckdb", 7) == 0;
+}
+
+static void hold_checkpoint(int fd) {
+    struct timespec wait = {1, 0};
+    char path[4096];
+    if (!is_told("slow_checkpoint") || !is_database(fd)) return;
+    snprintf(path, sizeof path, "%s/checkpointing", getenv("SHIM_DIR"));
+    int mark = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    if (mark >= 0) close(mark);
+    nanosleep(&wait, NULL);
+    unlink(path);
+}
+
+static int before_sync(int fd) {
+    hold_checkpoint(fd);
     if (is_told("slow_sync")) {
         struct timespec wait = {0, 200 * 1000 * 1000};
         nanosleep(&wait, NULL);
@@ -45,12 +67,12 @@ static int before_sync(void) {
 
 int fsync(int fd) {
     int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
-    return before_sync() == 0 ? real(fd) : -1;
+    return before_sync(fd) == 0 ? real(fd) : -1;
 }
 
 int fdatasync(int fd) {
     int (*real)(int) = dlsym(RTLD_NEXT, "fdatasync");
-    return before_sync() == 0 ? real(fd) : -1;
+    return before_sync(fd) == 0 ? real(fd) : -1;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {

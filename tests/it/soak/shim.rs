@@ -48,6 +48,11 @@ impl Shim {
         fs::rename(draft, self.dir.path().join(what)).unwrap();
     }
 
+    /// Whether the library says so, or is told so.
+    pub fn is_told(&self, what: &str) -> bool {
+        self.dir.path().join(what).exists()
+    }
+
     pub fn end(&self, what: &str) {
         fs::remove_file(self.dir.path().join(what)).unwrap();
     }
