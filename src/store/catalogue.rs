@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use duckdb::{Config, Connection, params};
 
-use super::StoreError;
 use super::sql::{Asking, Open};
+use super::{StoreError, bounds};
 
 const TABLES: &str = include_str!("sql/catalogue.sql");
 
@@ -78,6 +78,7 @@ impl Catalogue {
                 params![name.to_lowercase(), setting, setting, setting],
             )?;
         }
+        bounds::create(&conn)?;
         conn.execute_batch(
             "SET GLOBAL enable_external_access = false;
              SET GLOBAL lock_configuration = true",

@@ -4,6 +4,7 @@
 
 use duckdb::Connection;
 
+use super::bounds;
 use super::sql::{Open, SqlError};
 
 /// Table functions that reach nothing outside of the question, or only tell of the schema.
@@ -111,5 +112,50 @@ fn check_object(object: &serde_json::Map<String, serde_json::Value>, open: Open)
     if BANNED_FUNCTIONS.contains(&function.as_str()) && !is_harmless {
         return refuse(format!("{function}() may not be used"));
     }
+    let is_qualified = !text("schema").is_empty();
+    if is_qualified
+        && bounds::FUNCTIONS.contains(&function.as_str())
+        && names_built_in(&text("schema"), &text("catalog"))
+    {
+        return refuse(format!("{function}() may not be used by a longer name"));
+    }
+    if matches!(function.as_str(), "format" | "printf") {
+        let pattern = &object["children"][0]["value"]["value"];
+        if is_qualified || !pattern.as_str().is_some_and(has_narrow_fields) {
+            return refuse(format!("{function}() takes a text in quotes with widths below 10000 first, here"));
+        }
+    }
     Ok(())
+}
+
+/// Whether a name may be that of a built-in function: else it is a column's, of which the function is asked.
+fn names_built_in(schema: &str, catalog: &str) -> bool {
+    !catalog.is_empty() || matches!(schema, "main" | "system" | "pg_catalog")
+}
+
+/// Whether no field of a pattern for format or printf can be made wide: by its number, or by a value that tells it.
+fn has_narrow_fields(pattern: &str) -> bool {
+    let is_wide = pattern.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 5);
+    let plain = pattern.replace("{{", "").replace("}}", "");
+    let is_nested = plain.split('}').any(|part| part.matches('{').count() > 1);
+    let is_told = pattern
+        .split('%')
+        .skip(1)
+        .any(|field| field.trim_start_matches(|c: char| "-+ #.$".contains(c) || c.is_ascii_digit()).starts_with('*'));
+    !is_wide && !is_nested && !is_told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_narrow_fields;
+
+    #[test]
+    fn widths_are_small_and_written_out() {
+        for pattern in ["{}", "{:>20} {:.2f}", "{{{}}}", "%5.2f%%", "100 * %d", "{{ {0} }}", "%1$s", ""] {
+            assert!(has_narrow_fields(pattern), "{pattern}");
+        }
+        for pattern in ["{:1000000000}", "{:{}}", "{:.{}f}", "{{{:{}}}}", "%1000000000d", "%*d", "%-.*f", "%1$*d"] {
+            assert!(!has_narrow_fields(pattern), "{pattern}");
+        }
+    }
 }

@@ -5,12 +5,14 @@
 pub mod access;
 pub mod alerts;
 pub mod audit;
+mod bounds;
 pub mod catalogue;
 mod columns;
 pub mod files;
 pub mod forget;
 mod guard;
 pub mod history;
+mod memory;
 mod migrate;
 pub mod outbox;
 pub mod places;
@@ -98,6 +100,8 @@ struct Inner {
     path: PathBuf,
     /// The one folder that the instance may write to, beside its own file.
     scratch: PathBuf,
+    /// What a connection executes so that functions have bounds on it.
+    with_bounds: String,
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
     /// Last, so that the file is closed before it may be opened again.
@@ -137,10 +141,18 @@ impl Store {
     /// Opens or creates the file and applies what migrations it lacks.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         let turn = Turn::take(&options.path)?;
-        let (mut root, scratch) = connect(options)?;
+        let (mut root, scratch, with_bounds) = connect(options)?;
         migrate::migrate(&mut root)?;
-        let inner =
-            Inner { path: options.path.clone(), scratch, root: Mutex::new(root), idle: Mutex::default(), _turn: turn };
+        let limit = "SELECT parse_formatted_bytes(current_setting('memory_limit'))";
+        memory::allow(root.query_row(limit, [], |row| row.get(0))?);
+        let inner = Inner {
+            path: options.path.clone(),
+            scratch,
+            with_bounds,
+            root: Mutex::new(root),
+            idle: Mutex::default(),
+            _turn: turn,
+        };
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -173,6 +185,13 @@ impl Store {
         Ok(self.inner.root.lock().expect("no one panics with the root connection").try_clone()?)
     }
 
+    /// A connection of its own on which functions have bounds, for what people ask.
+    fn bounded_connection(&self) -> Result<Connection, StoreError> {
+        let conn = self.connection()?;
+        conn.execute_batch(&self.inner.with_bounds)?;
+        Ok(conn)
+    }
+
     /// Runs a question on a pooled connection. Blocks: call it off the async threads.
     pub fn read<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let pooled = self.inner.idle.lock().expect("no one panics with the pool").pop();
@@ -189,7 +208,7 @@ impl Store {
     }
 }
 
-fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf), StoreError> {
+fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), StoreError> {
     let path = options.path.clone();
     let failed = |source: duckdb::Error| {
         let is_damaged = source.to_string().contains("Corrupt WAL file");
@@ -211,6 +230,11 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf), StoreError> 
     if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
         tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no time zones");
     }
+    // Else memory that a large statement has left is not given back before the next one.
+    if let Err(error) = conn.execute_batch("SET GLOBAL allocator_background_threads = true") {
+        tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no allocator of its own");
+    }
+    let with_bounds = bounds::attach(&conn).map_err(failed)?;
     let scratch = files::make_scratch(&options.path)?;
     // Whoever asks in SQL finds all of this as it is.
     conn.execute_batch(&format!(
@@ -220,7 +244,7 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf), StoreError> 
         scratch.display().to_string().replace('\'', "''")
     ))
     .map_err(failed)?;
-    Ok((conn, scratch))
+    Ok((conn, scratch, with_bounds))
 }
 
 #[cfg(test)]

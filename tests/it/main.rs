@@ -3,6 +3,7 @@
 mod access;
 mod alerts;
 mod architecture;
+mod bombs;
 mod caching;
 mod callbacks;
 mod commands;
