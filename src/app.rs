@@ -101,9 +101,10 @@ impl App {
         let feed = Feed::start(store.clone(), &pipeline, stopping.subscribe());
         let sql_turns = Arc::new(Semaphore::new(SQL_TURNS));
         let postgres = match config.postgres_options() {
-            Some(options) => Some(
-                Postgres::bind(&options, store.clone(), sql_turns.clone()).await.context("serve PostgreSQL clients")?,
-            ),
+            Some(options) => {
+                let bound = Postgres::bind(&options, store.clone(), sql_turns.clone(), access.clone()).await;
+                Some(bound.context("serve PostgreSQL clients")?)
+            }
             None => None,
         };
         let api = Api {

@@ -15,7 +15,7 @@ use std::sync::{Arc, RwLock};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-pub use failures::Failures;
+pub use failures::{FAILURES_MAX, Failures};
 pub use guard::{Guard, SESSION_COOKIE, cookie, guard};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 pub use route::{Need, SITE_PATHS, need};

@@ -32,6 +32,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::codec::{Framed, FramedParts};
 
+use crate::access::Access;
 use crate::store::{Store, StoreError};
 use crate::tls::{Tls, TlsError};
 use session::{Prepared, Session};
@@ -83,8 +84,14 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Describes the views and binds the address. `turns` are the statements that are asked at a time.
-    pub async fn bind(options: &Options, store: Store, turns: Arc<Semaphore>) -> Result<Postgres, PostgresError> {
+    /// Describes the views and binds the address. `turns` are the statements that are asked at a time; `access` knows who
+    /// failed to log in, here or elsewhere.
+    pub async fn bind(
+        options: &Options,
+        store: Store,
+        turns: Arc<Semaphore>,
+        access: Access,
+    ) -> Result<Postgres, PostgresError> {
         let tls = options
             .tls
             .as_ref()
@@ -92,7 +99,7 @@ impl Postgres {
             .transpose()?;
         let listener =
             TcpListener::bind(options.listen).await.map_err(|error| PostgresError::Listen(options.listen, error))?;
-        let session = Arc::new(Session::new(options, store, turns)?);
+        let session = Arc::new(Session::new(options, store, turns, access)?);
         Ok(Postgres { listener, tls, session, connections: Arc::new(Semaphore::new(options.connections_max)) })
     }
 

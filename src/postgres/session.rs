@@ -33,6 +33,7 @@ use tokio::task::JoinHandle;
 
 use super::statement::{self, Statement};
 use super::{Options, PostgresError, login, values};
+use crate::access::Access;
 use crate::give_up::{GiveUp, Over};
 use crate::store::catalogue::{Attribute, Catalogue, Relation};
 use crate::store::sql::{self, Asking, Interrupt, Parameter, Piece, SqlError};
@@ -45,6 +46,7 @@ pub struct Session {
     parser: Arc<Parser>,
     driver: AuthDriver<DefaultServerParameterProvider>,
     mechanism: Box<dyn AuthMechanismFactory>,
+    access: Access,
     is_tls_required: bool,
     /// Statements that are asked at a time.
     turns: Arc<Semaphore>,
@@ -102,7 +104,12 @@ fn told(found: SqlError) -> PgWireError {
 }
 
 impl Session {
-    pub fn new(options: &Options, store: Store, turns: Arc<Semaphore>) -> Result<Session, PostgresError> {
+    pub fn new(
+        options: &Options,
+        store: Store,
+        turns: Arc<Semaphore>,
+        access: Access,
+    ) -> Result<Session, PostgresError> {
         let mut relations = Vec::new();
         for view in store.read(sql::schema)? {
             let select = format!("SELECT * FROM {}", view.name);
@@ -124,6 +131,7 @@ impl Session {
             parser: Arc::new(Parser { views: relations.into_iter().map(|relation| relation.name).collect() }),
             driver: AuthDriver::new(login::parameters()),
             mechanism: login::Users::new(&options.users).mechanism(),
+            access,
             is_tls_required: options.is_tls_required,
             turns,
             statement_timeout: options.statement_timeout,
@@ -406,10 +414,23 @@ impl StartupHandler for Session {
                 self.let_in(client, begun).await
             }
             PgWireFrontendMessage::PasswordMessageFamily(message) => {
+                let peer = Some(client.socket_addr().ip());
+                let failed = |reason: String, code: &str| {
+                    // The name is not told: some type their password there.
+                    tracing::warn!(peer = peer.map(|peer| peer.to_string()), %reason, "a PostgreSQL client's login failed");
+                    PgWireError::UserError(Box::new(ErrorInfo::new("FATAL".into(), code.into(), reason)))
+                };
+                // Before the proof is looked at: whoever guesses learns nothing more.
+                if let Some(wait_s) = self.access.failures().blocked(peer) {
+                    return Err(failed(
+                        format!("too many attempts failed from this address: wait {wait_s} s"),
+                        "28000",
+                    ));
+                }
                 let found = self.driver.advance_authentication(client, message).await;
                 let begun = found.map_err(|_| {
-                    let text = format!("password authentication failed for user {:?}", user(client));
-                    PgWireError::UserError(Box::new(ErrorInfo::new("FATAL".into(), "28P01".into(), text)))
+                    self.access.failures().failed(peer);
+                    failed("the name or the password is wrong".into(), "28P01")
                 })?;
                 self.let_in(client, begun).await
             }

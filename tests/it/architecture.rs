@@ -14,7 +14,7 @@ const RULES: [(&str, &[&str], &[&str]); 11] = [
     ("rebuild", &["model", "engine", "store", "pipeline", "rebuild", "clock"], &["axum", "duckdb"]),
     // The vendor's signature is the receiver's to know.
     ("callbacks", &["model", "store", "pipeline", "receiver", "callbacks", "clock", "telemetry"], &["axum", "duckdb"]),
-    ("postgres", &["store", "give_up", "postgres", "tls"], &["axum", "duckdb"]),
+    ("postgres", &["store", "give_up", "postgres", "access", "tls"], &["axum", "duckdb"]),
     ("access", &["model", "store", "pipeline", "access", "clock", "problem"], &["duckdb"]),
     ("receiver", &["model", "pipeline", "receiver", "access", "clock", "telemetry", "problem"], &["duckdb"]),
 ];

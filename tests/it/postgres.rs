@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
 use crate::harness::attempts::attempts;
 use crate::harness::{LOBBY, TestApp, delivery, fix};
+use footfall::access::FAILURES_MAX;
 use footfall::config::Config;
 
 fn with_postgres(config: &mut Config) {
@@ -340,6 +341,24 @@ async fn only_who_knows_a_password_is_let_in() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_passwords_waits() {
+    let app = served(|config| config.postgres.users = [("ann".to_owned(), "correct horse".to_owned())].into()).await;
+    let try_code = async |password: &str| {
+        let Err(error) = try_connect(&app, "ann", password).await else { panic!("{password} is let in") };
+        code(&error).to_owned()
+    };
+    for guess in 0..=FAILURES_MAX {
+        assert_eq!(try_code(&guess.to_string()).await, "28P01");
+    }
+    // Even the right one, which would tell that it is; here as over HTTP.
+    assert_eq!(try_code("correct horse").await, "28000");
+    let login = json!({"name": "ann", "password": "x"});
+    assert_eq!(app.call(reqwest::Method::POST, "/v1/login", Some(login)).await.0, 429);
+    app.run_on_to(61.0).await;
+    assert!(try_connect(&app, "ann", "correct horse").await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
