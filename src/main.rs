@@ -14,10 +14,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ended = runtime.block_on(cli::run(cli));
-    // A statement that hears no interrupt may run on; nobody waits for it.
-    runtime.shutdown_background();
-    match ended {
+    match runtime.block_on(cli::run(cli)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -12,7 +12,6 @@ pub mod files;
 pub mod forget;
 mod guard;
 pub mod history;
-mod memory;
 mod migrate;
 pub mod outbox;
 pub mod places;
@@ -143,8 +142,6 @@ impl Store {
         let turn = Turn::take(&options.path)?;
         let (mut root, scratch, with_bounds) = connect(options)?;
         migrate::migrate(&mut root)?;
-        let limit = "SELECT parse_formatted_bytes(current_setting('memory_limit'))";
-        memory::allow(root.query_row(limit, [], |row| row.get(0))?);
         let inner = Inner {
             path: options.path.clone(),
             scratch,
@@ -229,10 +226,6 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), Stor
     // built without ICU has no such setting, and takes all of it for UTC anyway.
     if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
         tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no time zones");
-    }
-    // Else memory that a large statement has left is not given back before the next one.
-    if let Err(error) = conn.execute_batch("SET GLOBAL allocator_background_threads = true") {
-        tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no allocator of its own");
     }
     let with_bounds = bounds::attach(&conn).map_err(failed)?;
     let scratch = files::make_scratch(&options.path)?;

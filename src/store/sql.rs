@@ -2,7 +2,6 @@
 //!
 //! What the guard lets pass runs in a read-only transaction on an instance that may touch no file but its own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use duckdb::types::{TimeUnit, Value};
 use duckdb::{Connection, InterruptHandle, ToSql, params_from_iter};
 
 use super::guard::check;
-use super::memory::Watched;
 use super::{Store, StoreError};
 
 /// Why a question was not answered.
@@ -83,15 +81,11 @@ pub struct Asking {
     open: Open,
     /// The file is not closed before the question is over.
     _store: Option<Store>,
-    _watched: Watched,
     pub handle: Arc<Interrupt>,
 }
 
 /// The most that one answer may take when it is kept whole.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
-
-/// What is told of a statement that took too much memory.
-pub const TOO_LARGE: &str = "the statement, or others beside it, took too much memory: ask for less at a time";
 
 /// Gives a question up.
 #[derive(Default)]
@@ -99,8 +93,6 @@ pub struct Interrupt {
     /// `None` once the question is over. Held while it is used: the library's own handle may be used while its connection
     /// is being closed, and then reaches freed memory.
     handle: Mutex<Option<Arc<InterruptHandle>>>,
-    /// Whether it is given up for the memory that it takes.
-    is_too_large: AtomicBool,
 }
 
 /// How often a question is given up until it is over.
@@ -118,13 +110,6 @@ impl Interrupt {
                     std::thread::sleep(INTERRUPT_EVERY);
                 }
             });
-        }
-    }
-
-    /// Gives it up for the memory that it takes.
-    pub(super) fn stop_growing(self: &Arc<Interrupt>) {
-        if !self.is_too_large.swap(true, Ordering::Relaxed) {
-            self.interrupt();
         }
     }
 
@@ -154,9 +139,8 @@ impl Asking {
     }
 
     pub(super) fn on(conn: Connection, open: Open, store: Option<Store>) -> Asking {
-        let handle = Mutex::new(Some(conn.interrupt_handle()));
-        let handle = Arc::new(Interrupt { handle, is_too_large: AtomicBool::new(false) });
-        Asking { conn, open, _store: store, _watched: Watched::new(&handle), handle }
+        let handle = Arc::new(Interrupt { handle: Mutex::new(Some(conn.interrupt_handle())) });
+        Asking { conn, open, _store: store, handle }
     }
 
     /// Asks. Blocks; memory for the rows.
@@ -191,16 +175,6 @@ impl Asking {
         rows_max: usize,
         take: impl FnMut(Piece) -> bool,
     ) -> Result<bool, SqlError> {
-        self.checked(sql, params, rows_max, take).map_err(|error| self.told(error))
-    }
-
-    fn checked(
-        &self,
-        sql: &str,
-        params: Vec<Parameter>,
-        rows_max: usize,
-        take: impl FnMut(Piece) -> bool,
-    ) -> Result<bool, SqlError> {
         let inner = sql.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
         // What is checked is what is run, word for word.
         let sql = format!("SELECT * FROM (\n{inner}\n) LIMIT {}", rows_max + 1);
@@ -215,10 +189,6 @@ impl Asking {
     /// The columns that an answer will have, and how many parameters the statement has; those that are not given are
     /// taken for null. Nothing is asked. Blocks.
     pub fn describe(self, sql: &str, params: &[Parameter]) -> Result<(SchemaRef, usize), SqlError> {
-        self.columns(sql, params).map_err(|error| self.told(error))
-    }
-
-    fn columns(&self, sql: &str, params: &[Parameter]) -> Result<(SchemaRef, usize), SqlError> {
         let inner = sql.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
         let sql = format!("SELECT * FROM (\n{inner}\n) LIMIT 0");
         check(&self.conn, self.open, inner, &sql)?;
@@ -229,14 +199,6 @@ impl Asking {
         let params = params_from_iter(values.iter().map(|value| value as &dyn ToSql));
         let schema = statement.query_arrow(params).map_err(refused)?.get_schema();
         Ok((schema, count))
-    }
-
-    /// Whatever it came to, once it is given up for its memory that is why.
-    fn told(&self, error: SqlError) -> SqlError {
-        match self.handle.is_too_large.load(Ordering::Relaxed) {
-            true => SqlError::Refused(TOO_LARGE.into()),
-            false => error,
-        }
     }
 
     fn run(

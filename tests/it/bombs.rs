@@ -1,4 +1,4 @@
-//! Statements that would take all memory or all time: each is answered soon, and the server's memory stays within bounds.
+//! Statements that would make much of little in one call: each is answered soon, and the server's memory stays within bounds.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,59 +13,29 @@ use tokio_postgres::NoTls;
 use crate::harness::process::Server;
 use crate::harness::{TestApp, delivery, fix};
 
-/// What the server may take at its most: 300 MB for DuckDB, 1 GiB beside it, and what it has before anybody asks.
-const PEAK_MIB: u64 = 2048;
-
-/// What it has at most once a bomb is over.
-const SETTLED_MIB: u64 = 250;
-
-/// What takes longer may run on when it is answered for.
-const SOON: Duration = Duration::from_millis(500);
+/// What the server may take at its most, of which 300 MB are DuckDB's.
+const PEAK_MIB: u64 = 1024;
 
 /// From asking to the answer, of a second that a statement may take: it may hear that late, on a busy machine.
 const ANSWER: Duration = Duration::from_secs(15);
 
-fn bombs() -> Vec<String> {
-    let doubled =
-        (0..28).fold("SELECT 'xxxxxxxx' AS s".to_owned(), |inner, _| format!("SELECT s || s AS s FROM ({inner})"));
-    let chain = vec![format!("'{}'", "x".repeat(90)); 900].join(" || ");
-    let given = [
-        // One value, of a number.
-        "SELECT len(range(10000000))",
-        "SELECT length(repeat('x',1000000000))",
-        "SELECT length(repeat(repeat('x',100000000),20))",
-        "SELECT count(*) FROM (SELECT repeat('x',50000000+range) s FROM range(20)) WHERE s LIKE '%y%'",
-        "SELECT range(300000000)",
-        "SELECT lpad('x',2000000000,'y')",
-        "SELECT rpad('x',2000000000,'y')",
-        "SELECT generate_series(TIMESTAMP '1900-01-01', TIMESTAMP '2026-01-01', INTERVAL 1 SECOND)",
-        "FROM unnest(range(3000000000))",
-        "SELECT format('{:>2000000000}', 1)",
-        "SELECT printf('%2000000000d', 1)",
-        "SELECT list_resize([1], 2000000000)",
-        "SELECT bitstring('1', 2000000000)",
-        "SELECT damerau_levenshtein(repeat('x',200000), repeat('y',200000))",
-        // Many of them at a time.
-        "SELECT list_transform(range(1000000), lambda x: repeat('x', 1000000))",
-        "SELECT list_transform(range(1000000), lambda x: range(x))",
-        "SELECT count(range || repeat('x',1000000) || repeat('y',1000000)) FROM range(100000)",
-        // Twice as long each time, or more.
-        "SELECT length(list_reduce(list_transform(range(60), lambda x: 'xxxxxxxx'), lambda a, x: a || a))",
-        "SELECT len(list_reduce(list_transform(range(60), lambda x: [1, 2]), lambda a, x: a || a))",
-        "WITH RECURSIVE x AS (SELECT 'xxxxxxxx' AS s UNION ALL SELECT s || s FROM x) SELECT max(length(s)) FROM x",
-        "WITH RECURSIVE x AS (SELECT 'xx' AS s UNION ALL SELECT replace(s, 'x', s) FROM x) SELECT max(length(s)) FROM x",
-        "SELECT length(replace(repeat('x',1000000), 'x', repeat('x',1000000)))",
-        "SELECT length(regexp_replace(repeat('x',1000000), '', repeat('x',1000000), 'g'))",
-        // Gathered.
-        "SELECT length(string_agg(repeat('x', 1000), ',')) FROM range(100000000)",
-        "SELECT len(list(range)) FROM range(10000000000)",
-        "SELECT array_to_string(range(1000000), repeat('x', 1000000))",
-    ];
-    let mut bombs: Vec<String> = given.map(str::to_owned).into();
-    bombs.push(format!("SELECT length(s) FROM ({doubled})"));
-    bombs.push(format!("SELECT sum(length(range || {chain})) FROM range(1000000)"));
-    bombs
-}
+const BOMBS: [&str; 15] = [
+    "SELECT len(range(10000000))",
+    "SELECT length(repeat('x',1000000000))",
+    "SELECT length(repeat(repeat('x',100000000),20))",
+    "SELECT count(*) FROM (SELECT repeat('x',50000000+range) s FROM range(20)) WHERE s LIKE '%y%'",
+    "SELECT range(300000000)",
+    "SELECT lpad('x',2000000000,'y')",
+    "SELECT rpad('x',2000000000,'y')",
+    "SELECT generate_series(TIMESTAMP '1900-01-01', TIMESTAMP '2026-01-01', INTERVAL 1 SECOND)",
+    "FROM unnest(range(3000000000))",
+    "SELECT format('{:>2000000000}', 1)",
+    "SELECT printf('%2000000000d', 1)",
+    "SELECT list_resize([1], 2000000000)",
+    "SELECT bitstring('1', 2000000000)",
+    "SELECT damerau_levenshtein(repeat('x',200000), repeat('y',200000))",
+    "SELECT len(list(range)) FROM range(10000000000)",
+];
 
 /// A server with little memory, and where its PostgreSQL clients connect.
 fn served(dir: &TempDir) -> (Server, u16) {
@@ -88,21 +58,6 @@ fn memory_mib(pid: u32, name: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
 }
 
-/// Looks whether a statement that was answered for grows within bounds, too; then starts anew, so that the next one has the
-/// server for itself.
-async fn see_it_out(server: &mut Server, dir: &TempDir) {
-    for _ in 0..30 {
-        let peak_mib = memory_mib(server.id(), "VmHWM:");
-        assert!(peak_mib < PEAK_MIB, "{peak_mib} MiB");
-        assert_eq!(server.ended(), None);
-        if memory_mib(server.id(), "VmRSS:") < SETTLED_MIB {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    server.kill_and_restart(dir.path());
-}
-
 async fn connect(port: u16) -> tokio_postgres::Client {
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(port).user("ann").dbname("footfall");
@@ -123,7 +78,7 @@ async fn they_leave_memory_and_time_to_others_over_http() {
     let dir = TempDir::new().unwrap();
     let (mut server, _) = served(&dir);
     let client = reqwest::Client::new();
-    for (place, bomb) in bombs().iter().enumerate() {
+    for (place, bomb) in BOMBS.iter().enumerate() {
         let since = stopwatch();
         let query = if place % 2 == 0 { "" } else { "?format=csv" };
         let (status, answer) = ask(&client, &server, query, bomb, 1.0).await;
@@ -131,9 +86,6 @@ async fn they_leave_memory_and_time_to_others_over_http() {
         assert!(matches!(status.as_u16(), 422 | 504), "{bomb:.100}: {status} {answer}");
         assert!(took < ANSWER, "{bomb:.100}: {took:?}");
         assert!(peak_mib < PEAK_MIB, "{bomb:.100}: {peak_mib} MiB");
-        if took > SOON {
-            see_it_out(&mut server, &dir).await;
-        }
     }
     assert_eq!(server.ended(), None);
     let (status, answer) = ask(&client, &server, "", "SELECT repeat('x', 3) AS x", 10.0).await;
@@ -145,21 +97,17 @@ async fn they_leave_memory_and_time_to_others_over_http() {
 async fn they_leave_memory_and_time_to_others_over_the_wire() {
     let dir = TempDir::new().unwrap();
     let (mut server, port) = served(&dir);
-    // Behind the one guard, so not all of them once more.
-    for (place, bomb) in bombs().iter().step_by(3).enumerate() {
+    for (place, bomb) in BOMBS.iter().enumerate() {
         let client = connect(port).await;
         let since = stopwatch();
         let answer = match place % 2 {
             0 => client.simple_query(bomb).await.map(drop),
-            _ => client.query(bomb, &[]).await.map(drop),
+            _ => client.query(*bomb, &[]).await.map(drop),
         };
         let (took, peak_mib) = (since.elapsed(), memory_mib(server.id(), "VmHWM:"));
         assert!(answer.unwrap_err().as_db_error().is_some(), "{bomb:.100}");
         assert!(took < 2 * ANSWER, "{bomb:.100}: {took:?}");
         assert!(peak_mib < PEAK_MIB, "{bomb:.100}: {peak_mib} MiB");
-        if took > SOON {
-            see_it_out(&mut server, &dir).await;
-        }
     }
     assert_eq!(server.ended(), None);
     let client = connect(port).await;
