@@ -35,9 +35,9 @@ export default async function walk({ page, base, api, isWhole }) {
   assert.ok((await page.locator('.tile .change').first().textContent()).includes(`from ${shown(before)}`));
   assert.equal(Date.parse(told.from) - Date.parse(told.comparison.from), 86_400_000, 'compared with the day before');
 
-  // The file is there, and the table says the same as it.
+  // The file is there, with the day before, and the table says the same as it.
   const file = await page.evaluate(async (href) => (await fetch(href)).text(), await csv.getAttribute('href'));
-  assert.equal(file.trim().split(/\r?\n/).length, told.buckets.length + 1);
+  assert.equal(file.trim().split(/\r?\n/).length, told.buckets.length + told.comparison.buckets.length + 1);
   await page.getByRole('button', { name: 'Occupancy: Table' }).click();
   const rows = page.getByRole('region', { name: 'Occupancy: Table' }).getByRole('row');
   assert.equal(await rows.count(), told.buckets.length + 1);
