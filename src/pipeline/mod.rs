@@ -266,7 +266,6 @@ pub fn start(
         live: live.clone(),
         loaded,
         last_tick_ms: i64::MIN,
-        last_deliveries: 0,
     };
     let room = Arc::new(Semaphore::new(limits.queue_bytes.min(Semaphore::MAX_PERMITS)));
     let thread = std::thread::Builder::new()
@@ -312,12 +311,7 @@ struct Pipeline {
     live: Arc<Live>,
     loaded: Loaded,
     last_tick_ms: i64,
-    /// Of the last drain.
-    last_deliveries: usize,
 }
-
-/// How long a drain waits for deliveries while the last one had more.
-const LINGER: Duration = Duration::from_millis(2);
 
 /// A second, in which the site clocks need not be looked at again.
 const TICK_MS: i64 = 1000;
@@ -335,7 +329,6 @@ impl Pipeline {
                 Job::Deliver(first) => {
                     let mut events = first.delivery.events.len();
                     let mut waiting = vec![*first];
-                    let since = clock::stopwatch();
                     while events < self.limits.drain_events {
                         match queue.try_recv() {
                             Ok(Job::Deliver(more)) => {
@@ -346,14 +339,9 @@ impl Pipeline {
                                 next = Some(other);
                                 break;
                             }
-                            // As many as last time are likely to be on their way, and a commit costs much the same for all.
-                            Err(_) if waiting.len() < self.last_deliveries && since.elapsed() < LINGER => {
-                                std::thread::sleep(LINGER / 20);
-                            }
                             Err(_) => break,
                         }
                     }
-                    self.last_deliveries = waiting.len();
                     self.deliver(waiting, events);
                 }
                 Job::Change { changes, is_rehearsal, done } => {

@@ -1,5 +1,7 @@
 //! Writes what one drain of the queue brought, in one transaction.
 
+use std::fmt::Write as _;
+
 use duckdb::{Appender, Connection};
 
 use super::alerts::{self, Resolved};
@@ -78,13 +80,30 @@ impl Writer {
         Ok(Writer { conn: store.connection()? })
     }
 
-    /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is, and the writer is of no more use.
-    /// Gives what it made known of alerts.
+    /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
+    /// alerts.
     pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
         self.in_transaction(|conn| {
+            append(conn, &drain.sites)?;
+            append(conn, &drain.maps)?;
+            append(conn, &drain.areas)?;
+            append(conn, &drain.clients)?;
+            append(conn, &drain.deliveries)?;
+            append(conn, &drain.fixes)?;
+            append(conn, &drain.beacons)?;
+            append(conn, &drain.transitions)?;
+            append(conn, &drain.scans)?;
+            append(conn, &drain.scan_readings)?;
+            append(conn, &drain.rssi_readings)?;
+            append(conn, &drain.vendor_alerts)?;
+            append(conn, &drain.pings)?;
+            append(conn, &drain.events)?;
+            append(conn, &drain.quarantine)?;
             delete_visits(conn, "open_visits", &drain.no_longer_open)?;
             delete_visits(conn, "visits", &drain.no_longer_ended)?;
-            append_all(conn, drain)?;
+            append(conn, &drain.visits)?;
+            append(conn, &drain.open_visits)?;
+            append(conn, &drain.alerts)?;
             alerts::resolve(conn, &drain.resolved_alerts)?;
             alerts::set_told(conn, &drain.told_alerts)?;
             alerts::set_pending(conn, &drain.pending_alarms)?;
@@ -136,31 +155,6 @@ impl Writer {
     }
 }
 
-/// The rows of a drain. A plan for them is not looked for: that takes longer than to append a few thousand. After an error
-/// the connection stays without.
-fn append_all(conn: &Connection, drain: &Drain) -> Result<(), StoreError> {
-    conn.execute_batch("PRAGMA disable_optimizer")?;
-    append(conn, &drain.sites)?;
-    append(conn, &drain.maps)?;
-    append(conn, &drain.areas)?;
-    append(conn, &drain.clients)?;
-    append(conn, &drain.deliveries)?;
-    append(conn, &drain.fixes)?;
-    append(conn, &drain.beacons)?;
-    append(conn, &drain.transitions)?;
-    append(conn, &drain.scans)?;
-    append(conn, &drain.scan_readings)?;
-    append(conn, &drain.rssi_readings)?;
-    append(conn, &drain.vendor_alerts)?;
-    append(conn, &drain.pings)?;
-    append(conn, &drain.events)?;
-    append(conn, &drain.quarantine)?;
-    append(conn, &drain.visits)?;
-    append(conn, &drain.open_visits)?;
-    append(conn, &drain.alerts)?;
-    Ok(conn.execute_batch("PRAGMA enable_optimizer")?)
-}
-
 /// Appends rows to their table, within the connection's transaction.
 pub fn append<R: Row>(conn: &Connection, rows: &[R]) -> Result<(), StoreError> {
     if rows.is_empty() {
@@ -187,20 +181,20 @@ fn fill<R: Row>(mut appender: Appender<'_>, table: &'static str, rows: &[R]) -> 
     appender.flush().map_err(failed)
 }
 
-/// Keys go in as one text: thousands of values take longer to bind, or to plan for, than to delete. The bounds are for the
-/// table of all the past, of which only the end is looked at then.
+/// The keys are integers of our own, so they may stand in the text: a list of thousands binds slowly.
 fn delete_visits(conn: &Connection, table: &str, keys: &[VisitKey]) -> Result<(), StoreError> {
-    let (Some(least), Some(most)) = (keys.iter().min(), keys.iter().max()) else { return Ok(()) };
-    let list = keys.iter().map(|key| key.0.to_string()).collect::<Vec<_>>().join(",");
-    let sql = format!(
-        "DELETE FROM store.{table}
-         WHERE visit_key BETWEEN {} AND {} AND visit_key IN (SELECT unnest(string_split(?, ','))::BIGINT)",
-        least.0, most.0
-    );
-    let deleted = conn.execute(&sql, [list])?;
-    if deleted != keys.len() {
-        let problem = format!("{} of {} visits to move were not in {table}", keys.len() - deleted, keys.len());
-        return Err(StoreError::Corrupt { what: "visits", problem });
+    for keys in keys.chunks(10_000) {
+        let mut sql = format!("DELETE FROM store.{table} WHERE visit_key IN (");
+        for (place, key) in keys.iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(sql, "{comma}{}", key.0).expect("writing to a string cannot fail");
+        }
+        sql.push(')');
+        let deleted = conn.execute(&sql, [])?;
+        if deleted != keys.len() {
+            let problem = format!("{} of {} visits to move were not in {table}", keys.len() - deleted, keys.len());
+            return Err(StoreError::Corrupt { what: "visits", problem });
+        }
     }
     Ok(())
 }
