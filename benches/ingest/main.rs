@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench ingest` prints a table, with the floors beside it: what hashing, parsing and appending the same
 //! bytes take by themselves. `-- --events 10000000` sends more, `-- --scale` shows how cost grows with zones, clients and
-//! sites, `-- --memory` only what many clients take, `-- --batch 500` only deliveries of that many events, to profile them.
+//! sites, `-- --memory` only what many clients take, `-- --batch 500` only deliveries of that many events, to profile them, and
+//! `--lanes 8` over how many connections.
 
 mod crowd;
 mod floors;
@@ -20,7 +21,7 @@ use crowd::{Lane, Request, Size};
 use floors::Floors;
 use server::Server;
 
-const SIZE: Size = Size { sites: 1, zones: 50, clients: 1000 };
+const SIZE: Size = Size { sites: 20, zones: 50, clients: 1000 };
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -31,7 +32,10 @@ fn main() {
     let events = number("--events").unwrap_or(3_000_000);
     if let Some(batch) = number("--batch") {
         heading("events a delivery");
-        return line(&batch.to_string(), 8, &run(SIZE, batch, 8, events, None));
+        let lanes = number("--lanes").unwrap_or(8);
+        let rate = number("--rate").map(|rate| rate as f64);
+        let size = Size { sites: number("--sites").unwrap_or(SIZE.sites), ..SIZE };
+        return line(&batch.to_string(), lanes, &run(size, batch, lanes, events, rate));
     }
     if has("--memory") {
         return memory();
@@ -80,7 +84,7 @@ fn table(events: usize) {
     }
     let Some(fastest) = fastest else { return };
     let half = fastest.events_a_second() / 2.0;
-    line("500, at half that speed", 8, &run(SIZE, 500, 8, events / 2, Some(half)));
+    line("500, at half that speed", 8, &run(SIZE, 500, 32, events / 2, Some(half)));
     let mut lane = Lane::new(0, 1, SIZE, Clock::System.now().0 / 1000 - 86_400);
     let requests: Vec<Request> = (0..2000).map(|_| lane.request(500)).collect();
     let floors = Floors::of(&requests);
@@ -155,7 +159,15 @@ fn run(size: Size, batch: usize, lanes: usize, events: usize, events_a_second: O
     let pause = events_a_second.map(|rate| Duration::from_secs_f64((batch * lanes) as f64 / rate));
     let (address, cpu_before_s, begun) = (server.address, server.cpu_s(), stopwatch());
     let mut latencies = std::thread::scope(|scope| {
-        let sending: Vec<_> = made.iter().map(|lane| scope.spawn(move || send(address, lane, begun, pause))).collect();
+        let sending: Vec<_> = made
+            .iter()
+            .enumerate()
+            .map(|(lane, requests)| {
+                // One after the other, not all at once.
+                let first = pause.map(|pause| pause * lane as u32 / lanes as u32).unwrap_or_default();
+                scope.spawn(move || send(address, requests, begun, first, pause))
+            })
+            .collect();
         sending.into_iter().flat_map(|lane| lane.join().unwrap()).collect::<Vec<_>>()
     });
     let took = begun.elapsed();
@@ -168,13 +180,19 @@ fn run(size: Size, batch: usize, lanes: usize, events: usize, events_a_second: O
 
 /// One after the other over one connection. The time of each counts from when it was due, so that one that is late makes
 /// those that wait for it late, too.
-fn send(address: SocketAddr, requests: &[Request], begun: Instant, pause: Option<Duration>) -> Vec<Duration> {
+fn send(
+    address: SocketAddr,
+    requests: &[Request],
+    begun: Instant,
+    first: Duration,
+    pause: Option<Duration>,
+) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut answer = Vec::new();
     let mut latencies = Vec::with_capacity(requests.len());
     for (n, request) in requests.iter().enumerate() {
-        let due = pause.map_or_else(|| begun.elapsed(), |pause| pause * n as u32);
+        let due = pause.map_or_else(|| begun.elapsed(), |pause| first + pause * n as u32);
         std::thread::sleep(due.saturating_sub(begun.elapsed()));
         stream.write_all(&request.bytes).unwrap();
         read_answer(&mut stream, &mut answer);
@@ -214,7 +232,7 @@ fn memory() {
     server.put(&format!("/v1/maps/{}", crowd::map_id(0)), &crowd::map(0, size.zones));
     let mut lane = Lane::new(0, 1, size, Clock::System.now().0 / 1000 - 60);
     let requests: Vec<Request> = (0..TRACKED * ROUNDS / 500).map(|_| lane.request(500)).collect();
-    send(server.address, &requests, stopwatch(), None);
+    send(server.address, &requests, stopwatch(), Duration::ZERO, None);
     let metrics = server.get("/metrics").unwrap();
     let open = metrics.lines().find_map(|line| line.strip_prefix("footfall_open_visits ")).unwrap_or("?");
     let (now_mib, most_mib) = (server.memory_mib("VmRSS:"), server.memory_mib("VmHWM:"));

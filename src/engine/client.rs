@@ -129,7 +129,7 @@ impl Client {
     /// Closes what is due when the site clock stands at `reached`: presence rule 5.
     pub fn close_due(&mut self, reached: EventTime, rules: &Rules, changes: &mut Vec<VisitChange>) {
         if let Some(newest) = self.newest_fix {
-            for stay in self.stays.iter_mut().filter(|stay| !stay.is_closed) {
+            for stay in self.stays.iter_mut().filter(|stay| stay.closed.is_none()) {
                 let rules = rules.of(stay.visit.area);
                 let is_silent = reached.since_ms(newest) > rules.presence_timeout_ms;
                 let is_out = stay.outside_since.is_some_and(|out| reached.since_ms(out) >= rules.exit_grace_ms);
@@ -141,7 +141,7 @@ impl Client {
         if let Some(newest) = self.newest_sign {
             for stay in self.reported.iter_mut().filter_map(|reported| reported.stay.as_mut()) {
                 let timeout_ms = rules.of(stay.visit.area).reported_timeout_ms;
-                if !stay.is_closed && reached.since_ms(newest) > timeout_ms {
+                if stay.closed.is_none() && reached.since_ms(newest) > timeout_ms {
                     stay.close_silent(newest, Some(newest), changes);
                 }
             }
@@ -159,7 +159,7 @@ impl Client {
     /// The site time at which [`Client::close_due`] would close each open visit.
     pub fn deadlines<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (i64, &'a Visit)> + 'a {
         let computed = self.newest_fix.into_iter().flat_map(move |newest| {
-            self.stays.iter().filter(|stay| !stay.is_closed).map(move |stay| {
+            self.stays.iter().filter(|stay| stay.closed.is_none()).map(move |stay| {
                 let rules = rules.of(stay.visit.area);
                 let silent_ms = newest.0 + rules.presence_timeout_ms + 1;
                 let out_ms = stay.outside_since.map_or(i64::MAX, |out| out.0 + rules.exit_grace_ms);
@@ -169,7 +169,7 @@ impl Client {
         let reported = self.newest_sign.into_iter().flat_map(move |newest| {
             let stays = self.reported.iter().filter_map(|reported| reported.stay.as_ref());
             stays
-                .filter(|stay| !stay.is_closed)
+                .filter(|stay| stay.closed.is_none())
                 .map(move |stay| (newest.0 + rules.of(stay.visit.area).reported_timeout_ms + 1, &stay.visit))
         });
         computed.chain(reported)

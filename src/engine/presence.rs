@@ -38,14 +38,14 @@ pub struct Stay {
     pub visit: Visit,
     /// When the client was first seen outside, if its newest fix is outside.
     pub outside_since: Option<EventTime>,
-    /// By the clock.
-    pub is_closed: bool,
+    /// How the clock ended it, if it has.
+    pub closed: Option<Exit>,
 }
 
 impl Stay {
     pub fn open(visit: Visit, changes: &mut Vec<VisitChange>) -> Stay {
         changes.push(VisitChange::Opened(visit));
-        Stay { visit, outside_since: None, is_closed: false }
+        Stay { visit, outside_since: None, closed: None }
     }
 
     /// The client left at `at`. Does nothing to what is closed already: the clock came to the same end.
@@ -63,15 +63,14 @@ impl Stay {
 
     /// Takes back what the clock did.
     pub fn reopen(&mut self, changes: &mut Vec<VisitChange>) {
-        if self.is_closed {
-            self.is_closed = false;
-            changes.push(VisitChange::Reopened(self.visit));
+        if let Some(exit) = self.closed.take() {
+            changes.push(VisitChange::Reopened(self.visit, exit));
         }
     }
 
     fn close(&mut self, exit: Exit, changes: &mut Vec<VisitChange>) {
-        if !self.is_closed {
-            self.is_closed = true;
+        if self.closed.is_none() {
+            self.closed = Some(exit);
             changes.push(VisitChange::Closed(self.visit, exit));
         }
     }

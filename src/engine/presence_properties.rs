@@ -154,6 +154,8 @@ struct Run {
     engine: Engine,
     stored: Vec<(Step, Verdict)>,
     visits: BTreeMap<VisitKey, (Visit, Option<Exit>)>,
+    /// How the clock had closed what goes on.
+    taken_back: BTreeMap<VisitKey, Exit>,
     /// Opened - closed + reopened: occupancy, client by client.
     tally: BTreeMap<(ClientKey, AreaKey, Source), i64>,
     /// The site's newest event time and when it came.
@@ -170,6 +172,7 @@ impl Run {
             engine: town.engine(1),
             stored: Vec::new(),
             visits: BTreeMap::new(),
+            taken_back: BTreeMap::new(),
             tally: BTreeMap::new(),
             newest: None,
             reached_ms: i64::MIN,
@@ -223,13 +226,18 @@ impl Run {
             }
             VisitChange::Closed(visit, exit) => {
                 let kept = self.visits.get_mut(&visit.key).expect("closed without being opened");
-                assert!(kept.0 == *visit && kept.1.replace(*exit).is_none(), "closed twice: {visit:?}");
+                // What has been stored of it once may stay, as it does in the file.
+                let stored = self.taken_back.remove(&visit.key).filter(|stored| stored.stands_for(exit));
+                let is_open = kept.1.replace(stored.unwrap_or(*exit)).is_none();
+                assert!(kept.0 == *visit && is_open, "closed twice: {visit:?}");
                 assert!(exit.exited_at >= visit.entered_at, "left before it came: {visit:?} {exit:?}");
                 (visit, -1)
             }
-            VisitChange::Reopened(visit) => {
+            VisitChange::Reopened(visit, closed) => {
                 let exit = self.visits.get_mut(&visit.key).and_then(|kept| kept.1.take());
                 assert!(exit.is_some_and(|exit| exit.clock_after.is_some()), "not closed by the clock: {visit:?}");
+                assert_eq!(exit, Some(*closed), "closed otherwise: {visit:?}");
+                self.taken_back.insert(visit.key, *closed);
                 (visit, 1)
             }
         };
@@ -288,7 +296,7 @@ impl Run {
                 Source::Reported => (engine.newest_sign(SITE, visit.client), None),
             };
             if exit.is_none_or(|exit| exit.clock_after == newest) {
-                engine.restore_stay(presence::Stay { visit: *visit, outside_since, is_closed: exit.is_some() });
+                engine.restore_stay(presence::Stay { visit: *visit, outside_since, closed: *exit });
             }
         }
         self.engine = engine;

@@ -322,7 +322,7 @@ impl Site {
     /// Counts for the alert rules anew, after stays were taken away and put in.
     pub fn recount(&mut self) {
         let stays = self.clients.all.iter().flat_map(Client::stays);
-        self.watch.recount(stays.filter(|stay| !stay.is_closed).map(|stay| stay.visit));
+        self.watch.recount(stays.filter(|stay| stay.closed.is_none()).map(|stay| stay.visit));
     }
 
     fn close_due(&mut self, changes: &mut Vec<VisitChange>) {
@@ -384,7 +384,7 @@ impl Site {
 
     pub fn set_alerting(&mut self, alerting: Alerting) {
         let stays = self.clients.all.iter().flat_map(Client::stays);
-        self.watch.set(alerting, stays.filter(|stay| !stay.is_closed).map(|stay| stay.visit));
+        self.watch.set(alerting, stays.filter(|stay| stay.closed.is_none()).map(|stay| stay.visit));
     }
 
     pub fn restore_alarm(&mut self, id: AlarmId, alarm: Alarm) {

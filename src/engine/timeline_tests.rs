@@ -178,7 +178,7 @@ fn tell(change: &VisitChange) -> String {
     };
     match change {
         VisitChange::Opened(visit) => format!("{} from {}", who(visit), secs(visit.entered_at)),
-        VisitChange::Reopened(visit) => format!("{} goes on", who(visit)),
+        VisitChange::Reopened(visit, _) => format!("{} goes on", who(visit)),
         VisitChange::Closed(visit, Exit { exited_at, ended, clock_after }) => {
             let how = if *ended == Ended::Left { "left" } else { "timeout" };
             let by = if clock_after.is_some() { "~" } else { "" };

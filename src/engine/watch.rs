@@ -145,7 +145,7 @@ impl Watch {
         let mut touched = Touched::new();
         for change in changes {
             match change {
-                VisitChange::Opened(visit) | VisitChange::Reopened(visit) => self.count(visit, true, &mut touched),
+                VisitChange::Opened(visit) | VisitChange::Reopened(visit, _) => self.count(visit, true, &mut touched),
                 VisitChange::Closed(visit, _) => self.count(visit, false, &mut touched),
             }
         }

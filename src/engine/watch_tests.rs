@@ -240,7 +240,7 @@ fn a_restart_changes_no_alarm_and_forgets_no_deadline() {
         source: Source::Computed,
         entered_at: seconds(0),
     };
-    engine.restore_stay(Stay { visit, outside_since: None, is_closed: false });
+    engine.restore_stay(Stay { visit, outside_since: None, closed: None });
     set(&mut engine, vec![above(0, 0, 60)]);
     engine.restore_alarm(SITE, id, Alarm::Pending { since: seconds(0) });
     engine.resume_alarms();

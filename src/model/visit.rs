@@ -61,11 +61,20 @@ pub struct Exit {
     pub clock_after: Option<EventTime>,
 }
 
+impl Exit {
+    /// Whether this end, once stored, may stay as it is when the client's own signs have come to the end `next`. That the
+    /// clock may have been wrong then stays on record, and means nothing: it does so only until the client's next sign.
+    pub fn stands_for(&self, next: &Exit) -> bool {
+        let is_settled = next.clock_after.is_none() || next.clock_after == self.clock_after;
+        is_settled && next.exited_at == self.exited_at && next.ended == self.ended
+    }
+}
+
 /// A change of one visit, in the order the engine made them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VisitChange {
     Opened(Visit),
     Closed(Visit, Exit),
-    /// What the clock had closed goes on: the client's next sign shows that it had not left.
-    Reopened(Visit),
+    /// What the clock had closed, and how, goes on: the client's next sign shows that it had not left.
+    Reopened(Visit, Exit),
 }

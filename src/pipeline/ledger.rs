@@ -26,7 +26,7 @@ struct Entry {
 enum Before {
     Nowhere,
     Open,
-    Ended,
+    Ended(Exit),
 }
 
 impl Ledger {
@@ -34,7 +34,7 @@ impl Ledger {
         let (visit, exit, before) = match change {
             VisitChange::Opened(visit) => (visit, None, Before::Nowhere),
             VisitChange::Closed(visit, exit) => (visit, Some(*exit), Before::Open),
-            VisitChange::Reopened(visit) => (visit, None, Before::Ended),
+            VisitChange::Reopened(visit, exit) => (visit, None, Before::Ended(*exit)),
         };
         self.visits.entry(visit.key).or_insert(Entry { before, visit: *visit, exit }).exit = exit;
     }
@@ -52,7 +52,9 @@ impl Ledger {
             match (before, exit) {
                 (Before::Open, None) => continue,
                 (Before::Open, Some(_)) => drain.no_longer_open.push(key),
-                (Before::Ended, _) => drain.no_longer_ended.push(key),
+                // Moving a row costs far more than leaving it.
+                (Before::Ended(stored), Some(exit)) if stored.stands_for(&exit) => continue,
+                (Before::Ended(_), _) => drain.no_longer_ended.push(key),
                 (Before::Nowhere, _) => {}
             }
             match exit {

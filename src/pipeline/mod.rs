@@ -313,6 +313,10 @@ struct Pipeline {
     last_tick_ms: i64,
 }
 
+/// The file's log is emptied when it is longer than this, sooner than DuckDB would do it in the midst of a commit. Short, so
+/// that deliveries do not wait long for it; shorter ones cost more, since each time the last row groups are written anew.
+const LOG_BYTES: u64 = 6 << 20;
+
 /// A second, in which the site clocks need not be looked at again.
 const TICK_MS: i64 = 1000;
 
@@ -407,6 +411,19 @@ impl Pipeline {
         }
         if is_tick_due {
             self.tick();
+        }
+        self.checkpoint();
+    }
+
+    /// Empties the log of the file when it has grown long. Done between two drains, so that what is in the one has been
+    /// answered.
+    fn checkpoint(&mut self) {
+        if self.store.file_bytes().1 < LOG_BYTES {
+            return;
+        }
+        if let Err(error) = self.writer.checkpoint() {
+            // The log stays as it is; if the file is no longer any good the next commit says so.
+            tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed");
         }
     }
 

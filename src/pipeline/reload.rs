@@ -85,16 +85,15 @@ fn restore_visits(
             Source::Computed => tracks.newest(visit.site, visit.client),
             Source::Reported => engine.newest_sign(visit.site, visit.client),
         };
-        let is_closed = live.clock_after.is_some();
-        if is_closed && live.clock_after != newest {
+        if live.closed.is_some_and(|exit| exit.clock_after != newest) {
             continue;
         }
         let outside_since = match visit.source {
             Source::Computed => tracks.outside_since(visit.site, visit.client, visit.area),
             Source::Reported => None,
         };
-        engine.restore_stay(Stay { visit, outside_since, is_closed });
-        open += i64::from(!is_closed);
+        engine.restore_stay(Stay { visit, outside_since, closed: live.closed });
+        open += i64::from(live.closed.is_none());
     }
     Ok(open)
 }

@@ -182,7 +182,7 @@ impl Deriving {
     }
 
     fn open_stays(&self) -> impl Iterator<Item = &Stay> {
-        self.derivation.stays().filter(|stay| !stay.is_closed)
+        self.derivation.stays().filter(|stay| stay.closed.is_none())
     }
 
     /// What is committed goes into the live engine, under the keys it has in the file.

@@ -68,7 +68,7 @@ pub fn spans(store: &Store, question: &WhatIf) -> Result<Vec<Span>, StoreError> 
     }
     derivation.run_clock_to(*site, (*reached).min(read_to), &mut changes);
     note(&mut changes, question, &mut spans);
-    let open = derivation.stays().filter(|stay| !stay.is_closed && stay.visit.entered_at < *to);
+    let open = derivation.stays().filter(|stay| stay.closed.is_none() && stay.visit.entered_at < *to);
     spans.extend(open.map(|stay| Span::new(stay.visit.client.0, stay.visit.entered_at.0, None)));
     spans.sort_by_key(|span| (span.entered_ms, span.client));
     Ok(spans)

@@ -5,6 +5,8 @@
 
 use duckdb::Connection;
 
+use super::CATALOG;
+
 const MACROS: &str = include_str!("sql/bounds.sql");
 
 /// Functions that are stood in for. Called by their whole name they would be the built-in ones.
@@ -34,9 +36,7 @@ pub(super) fn attach(conn: &Connection) -> duckdb::Result<String> {
     let other = conn.try_clone()?;
     other.execute_batch("USE footfall_bounds")?;
     create(&other)?;
-    let own: String = conn.query_row("SELECT current_database()", [], |row| row.get(0))?;
-    let path = format!("\"{}\".main,footfall_bounds.main", own.replace('"', "\"\""));
-    Ok(format!("SET search_path = '{}'", path.replace('\'', "''")))
+    Ok(format!("SET search_path = '{CATALOG}.main,footfall_bounds.main'"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use duckdb::Connection;
 
-use super::{Store, StoreError};
+use super::{CATALOG, Store, StoreError};
 
 /// The folder beside a database. What is in it is thrown away at the next start.
 pub(super) fn scratch(database: &Path) -> PathBuf {
@@ -72,18 +72,17 @@ const WITHOUT_SECRETS: &str = "this is a snapshot without secrets: give the endp
 pub fn snapshot(store: &Store, with_secrets: bool) -> Result<ScratchFile, StoreError> {
     let file = ScratchFile::new(store, "duckdb");
     let conn = store.connection()?;
-    let own: String = conn.query_row("SELECT current_database()", [], |row| row.get(0))?;
     let name = format!("snapshot_{:016x}", rand::random::<u64>());
     conn.execute_batch(&format!("ATTACH {} AS {name}", file.quoted()))?;
-    let copied = copy(&conn, &own, &name, with_secrets);
+    let copied = copy(&conn, &name, with_secrets);
     let detached = conn.execute_batch(&format!("DETACH {name}"));
     copied?;
     detached?;
     Ok(file)
 }
 
-fn copy(conn: &Connection, own: &str, name: &str, with_secrets: bool) -> Result<(), StoreError> {
-    conn.execute_batch(&format!("COPY FROM DATABASE \"{}\" TO {name}", own.replace('"', "\"\"")))?;
+fn copy(conn: &Connection, name: &str, with_secrets: bool) -> Result<(), StoreError> {
+    conn.execute_batch(&format!("COPY FROM DATABASE {CATALOG} TO {name}"))?;
     if !with_secrets {
         conn.execute_batch(&format!(
             "UPDATE {name}.store.callbacks SET secrets = '[]', headers = '{{}}', is_enabled = false,

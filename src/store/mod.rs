@@ -11,6 +11,7 @@ mod columns;
 pub mod files;
 pub mod forget;
 mod guard;
+mod handover;
 pub mod history;
 mod migrate;
 pub mod outbox;
@@ -85,7 +86,7 @@ pub struct StoreOptions {
     pub path: PathBuf,
     /// DuckDB's memory limit, such as `2GB`; `None`: DuckDB's default.
     pub memory_limit: Option<String>,
-    /// DuckDB's worker threads; `None`: one per core.
+    /// DuckDB's threads; `None`: one per core.
     pub threads: Option<i64>,
 }
 
@@ -133,6 +134,14 @@ impl Drop for Turn {
     }
 }
 
+/// What the file is called in SQL, whatever its name.
+const CATALOG: &str = "footfall";
+const USE_FILE: &str = "USE footfall";
+
+/// Half of DuckDB's. A checkpoint writes the last row group of each table that grew anew, and nothing is acknowledged
+/// meanwhile.
+const ROW_GROUP_ROWS: usize = 61_440;
+
 /// Connections kept for the next reader; more may be in use at once.
 const IDLE_MAX: usize = 8;
 
@@ -179,7 +188,9 @@ impl Store {
 
     /// A connection of its own, for the writer.
     pub fn connection(&self) -> Result<Connection, StoreError> {
-        Ok(self.inner.root.lock().expect("no one panics with the root connection").try_clone()?)
+        let conn = self.inner.root.lock().expect("no one panics with the root connection").try_clone()?;
+        conn.execute_batch(USE_FILE)?;
+        Ok(conn)
     }
 
     /// A connection of its own on which functions have bounds, for what people ask.
@@ -206,10 +217,9 @@ impl Store {
 }
 
 fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), StoreError> {
-    let path = options.path.clone();
     let failed = |source: duckdb::Error| {
         let is_damaged = source.to_string().contains("Corrupt WAL file");
-        let path = path.clone();
+        let path = options.path.clone();
         if is_damaged { StoreError::DamagedLog { path, source } } else { StoreError::Open { path, source } }
     };
     let mut config = Config::default();
@@ -221,12 +231,21 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), Stor
     }
     // Nothing of ours needs an extension from outside or a file beside the database.
     config = config.enable_autoload_extension(false).map_err(failed)?;
-    let conn = Connection::open_with_flags(&options.path, config).map_err(failed)?;
+    let conn = Connection::open_in_memory_with_flags(config).map_err(failed)?;
+    let path = options.path.display().to_string().replace('\'', "''");
+    // Attached, since only then its row groups can be had smaller than DuckDB's own.
+    conn.execute_batch(&format!(
+        "SET GLOBAL temp_directory = '{path}.tmp';
+         ATTACH '{path}' AS {CATALOG} (TYPE duckdb, ROW_GROUP_SIZE {ROW_GROUP_ROWS});
+         {USE_FILE}"
+    ))
+    .map_err(failed)?;
     // Instants are UTC inside; this is how text and plain timestamps become instants, on every connection. A DuckDB
     // built without ICU has no such setting, and takes all of it for UTC anyway.
     if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
         tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no time zones");
     }
+    handover::register(&conn).map_err(failed)?;
     let with_bounds = bounds::attach(&conn).map_err(failed)?;
     let scratch = files::make_scratch(&options.path)?;
     // Whoever asks in SQL finds all of this as it is.

@@ -12,7 +12,7 @@ use crate::model::ids::{
 use crate::model::position::Position;
 use crate::model::settings::{PresenceRules, Pseudonyms};
 use crate::model::time::{EventTime, ReceivedAt};
-use crate::model::visit::{Ended, Source, Visit};
+use crate::model::visit::{Ended, Exit, Source, Visit};
 
 /// The next free numbers.
 #[derive(Clone, Copy, Debug)]
@@ -295,10 +295,10 @@ pub fn each_fingerprint(
     })
 }
 
-/// A visit that may still change, and if it is closed, the client's newest sign when the clock closed it.
+/// A visit that may still change, and how the clock closed it, if it has.
 pub struct LiveVisit {
     pub visit: Visit,
-    pub clock_after: Option<EventTime>,
+    pub closed: Option<Exit>,
 }
 
 /// Every open visit, and the newest that the clock closed per client, area and source, back to `back_ms` before the
@@ -311,11 +311,11 @@ pub fn live_visits(conn: &Connection, back_ms: i64) -> Result<Vec<LiveVisit>, St
                    ) GROUP BY site_key
                )
                SELECT visit_key, site_key, map_key, area_key, area_version, client_key, source, epoch_ms(entered_at),
-                   NULL::BIGINT AS clock_after
+                   NULL::BIGINT AS exited_at, NULL::UTINYINT AS ended, NULL::BIGINT AS clock_after
                FROM store.open_visits
                UNION ALL
                SELECT visit_key, site_key, map_key, area_key, area_version, client_key, source, epoch_ms(entered_at),
-                   epoch_ms(clock_after)
+                   epoch_ms(exited_at), ended, epoch_ms(clock_after)
                FROM store.visits JOIN newest USING (site_key)
                WHERE epoch_ms(clock_after) >= epoch_ms(newest.event_at) - ?
                QUALIFY row_number() OVER (PARTITION BY site_key, client_key, area_key, source
@@ -334,7 +334,15 @@ pub fn live_visits(conn: &Connection, back_ms: i64) -> Result<Vec<LiveVisit>, St
             source: source(row.get(6)?),
             entered_at: EventTime(row.get(7)?),
         };
-        Ok(LiveVisit { visit, clock_after: row.get::<_, Option<i64>>(8)?.map(EventTime) })
+        let closed = match row.get(8)? {
+            None => None,
+            Some(exited_at) => Some(Exit {
+                exited_at: EventTime(exited_at),
+                ended: ended(row.get(9)?),
+                clock_after: row.get::<_, Option<i64>>(10)?.map(EventTime),
+            }),
+        };
+        Ok(LiveVisit { visit, closed })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }

@@ -1,10 +1,9 @@
 //! Writes what one drain of the queue brought, in one transaction.
 
-use std::fmt::Write as _;
-
 use duckdb::{Appender, Connection};
 
 use super::alerts::{self, Resolved};
+use super::handover::Tray;
 use super::outbox::{self, AlertEvent, Notices};
 use super::row::{self, Row};
 use super::{Store, StoreError};
@@ -73,37 +72,42 @@ impl Drain {
 /// The one connection that writes.
 pub struct Writer {
     conn: Connection,
+    tray: Tray,
 }
 
 impl Writer {
     pub fn new(store: &Store) -> Result<Writer, StoreError> {
-        Ok(Writer { conn: store.connection()? })
+        let conn = store.connection()?;
+        // One for each table of a drain, and some.
+        conn.set_prepared_statement_cache_capacity(64);
+        Ok(Writer { conn, tray: Tray::new() })
     }
 
     /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
     /// alerts.
     pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
-        self.in_transaction(|conn| {
-            append(conn, &drain.sites)?;
-            append(conn, &drain.maps)?;
-            append(conn, &drain.areas)?;
-            append(conn, &drain.clients)?;
-            append(conn, &drain.deliveries)?;
-            append(conn, &drain.fixes)?;
-            append(conn, &drain.beacons)?;
-            append(conn, &drain.transitions)?;
-            append(conn, &drain.scans)?;
-            append(conn, &drain.scan_readings)?;
-            append(conn, &drain.rssi_readings)?;
-            append(conn, &drain.vendor_alerts)?;
-            append(conn, &drain.pings)?;
-            append(conn, &drain.events)?;
-            append(conn, &drain.quarantine)?;
-            delete_visits(conn, "open_visits", &drain.no_longer_open)?;
-            delete_visits(conn, "visits", &drain.no_longer_ended)?;
-            append(conn, &drain.visits)?;
-            append(conn, &drain.open_visits)?;
-            append(conn, &drain.alerts)?;
+        let Writer { conn, tray } = self;
+        in_transaction(conn, |conn| {
+            tray.append(conn, &drain.sites)?;
+            tray.append(conn, &drain.maps)?;
+            tray.append(conn, &drain.areas)?;
+            tray.append(conn, &drain.clients)?;
+            tray.append(conn, &drain.deliveries)?;
+            tray.append(conn, &drain.fixes)?;
+            tray.append(conn, &drain.beacons)?;
+            tray.append(conn, &drain.transitions)?;
+            tray.append(conn, &drain.scans)?;
+            tray.append(conn, &drain.scan_readings)?;
+            tray.append(conn, &drain.rssi_readings)?;
+            tray.append(conn, &drain.vendor_alerts)?;
+            tray.append(conn, &drain.pings)?;
+            tray.append(conn, &drain.events)?;
+            tray.append(conn, &drain.quarantine)?;
+            tray.delete_visits(conn, "open_visits", &drain.no_longer_open)?;
+            tray.delete_visits(conn, "visits", &drain.no_longer_ended)?;
+            tray.append(conn, &drain.visits)?;
+            tray.append(conn, &drain.open_visits)?;
+            tray.append(conn, &drain.alerts)?;
             alerts::resolve(conn, &drain.resolved_alerts)?;
             alerts::set_told(conn, &drain.told_alerts)?;
             alerts::set_pending(conn, &drain.pending_alarms)?;
@@ -120,6 +124,11 @@ impl Writer {
         })
     }
 
+    /// Moves what the log holds into the file.
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        Ok(self.conn.execute_batch("CHECKPOINT")?)
+    }
+
     /// Asks what is committed.
     pub fn read<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         question(&self.conn)
@@ -130,16 +139,7 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.conn.execute_batch("BEGIN TRANSACTION")?;
-        let done = work(&self.conn).and_then(|value| {
-            self.conn.execute_batch("COMMIT")?;
-            Ok(value)
-        });
-        if done.is_err() {
-            // A commit that failed has already ended the transaction; then there is nothing left to roll back.
-            let _ = self.conn.execute_batch("ROLLBACK");
-        }
-        done
+        in_transaction(&self.conn, work)
     }
 
     /// Runs `work` in a transaction that is never committed: what it would do, without doing it.
@@ -155,7 +155,23 @@ impl Writer {
     }
 }
 
-/// Appends rows to their table, within the connection's transaction.
+fn in_transaction<T>(
+    conn: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    conn.execute_batch("BEGIN TRANSACTION")?;
+    let done = work(conn).and_then(|value| {
+        conn.execute_batch("COMMIT")?;
+        Ok(value)
+    });
+    if done.is_err() {
+        // A commit that failed has already ended the transaction; then there is nothing left to roll back.
+        let _ = conn.execute_batch("ROLLBACK");
+    }
+    done
+}
+
+/// Appends a few rows to their table, within the connection's transaction. Those of a drain go over the writer's tray.
 pub fn append<R: Row>(conn: &Connection, rows: &[R]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
@@ -179,22 +195,4 @@ fn fill<R: Row>(mut appender: Appender<'_>, table: &'static str, rows: &[R]) -> 
     let failed = |source| StoreError::Append { table, rows: rows.len(), source };
     appender.append_record_batch(R::batch(rows)).map_err(failed)?;
     appender.flush().map_err(failed)
-}
-
-/// The keys are integers of our own, so they may stand in the text: a list of thousands binds slowly.
-fn delete_visits(conn: &Connection, table: &str, keys: &[VisitKey]) -> Result<(), StoreError> {
-    for keys in keys.chunks(10_000) {
-        let mut sql = format!("DELETE FROM store.{table} WHERE visit_key IN (");
-        for (place, key) in keys.iter().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
-            write!(sql, "{comma}{}", key.0).expect("writing to a string cannot fail");
-        }
-        sql.push(')');
-        let deleted = conn.execute(&sql, [])?;
-        if deleted != keys.len() {
-            let problem = format!("{} of {} visits to move were not in {table}", keys.len() - deleted, keys.len());
-            return Err(StoreError::Corrupt { what: "visits", problem });
-        }
-    }
-    Ok(())
 }
