@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench ingest` prints a table, with the floors beside it: what hashing, parsing and appending the same
 //! bytes take by themselves. `-- --events 10000000` sends more, `-- --scale` shows how cost grows with zones, clients and
-//! sites, `-- --memory` only what many clients take, `-- --batch 500` only deliveries of that many events, to profile them, and
-//! `--lanes 8` over how many connections.
+//! sites, and with `--history FILE` also with what is stored (a file as `cargo bench --bench queries -- --file FILE` leaves
+//! it), `-- --memory` only what many clients take. `-- --batch 500` sends only deliveries of that many events, to profile
+//! them; with it, `--lanes 32` says over how many connections, `--rate 200000` how many events a second, `--sites 20`.
 
 mod crowd;
 mod floors;
@@ -12,6 +13,7 @@ mod server;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use footfall::clock::{Clock, stopwatch};
@@ -23,6 +25,9 @@ use server::Server;
 
 const SIZE: Size = Size { sites: 20, zones: 50, clients: 1000 };
 
+/// Connections, where it is not said otherwise.
+const LANES: usize = 32;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -32,16 +37,17 @@ fn main() {
     let events = number("--events").unwrap_or(3_000_000);
     if let Some(batch) = number("--batch") {
         heading("events a delivery");
-        let lanes = number("--lanes").unwrap_or(8);
+        let lanes = number("--lanes").unwrap_or(LANES);
         let rate = number("--rate").map(|rate| rate as f64);
         let size = Size { sites: number("--sites").unwrap_or(SIZE.sites), ..SIZE };
-        return line(&batch.to_string(), lanes, &run(size, batch, lanes, events, rate));
+        return line(&batch.to_string(), lanes, &run(size, batch, lanes, events, rate, None));
     }
     if has("--memory") {
         return memory();
     }
     if has("--scale") {
-        return scale(events);
+        let history = arguments.iter().position(|argument| argument == "--history");
+        return scale(events, history.and_then(|at| arguments.get(at + 1)).map(Path::new));
     }
     table(events);
     memory();
@@ -73,18 +79,25 @@ fn line(name: &str, lanes: usize, found: &Found) {
 
 /// By events a delivery: one at a time on an idle server first, then a crowd of senders; then at half the load.
 fn table(events: usize) {
-    let Size { zones, clients, .. } = SIZE;
-    println!("{clients} clients, {zones} zones; server CPU seconds a million events, MiB it takes at most");
+    let Size { sites, zones, clients } = SIZE;
+    println!(
+        "{sites} sites with {clients} clients and a map with {zones} zones each; server CPU seconds a million events, MiB it \
+         takes at most"
+    );
     heading("events a delivery");
-    let mut fastest = None;
-    for (batch, lanes, part) in [(1, 1, 1000), (1, 64, 20), (10, 32, 4), (100, 16, 1), (500, 8, 1)] {
-        let found = run(SIZE, batch, lanes, events / part, None);
+    let mut fastest: Option<Found> = None;
+    for (batch, lanes, part) in
+        [(1, 1, 1000), (1, 64, 20), (10, 64, 4), (100, 64, 1), (500, 8, 1), (500, 32, 1), (500, 128, 1)]
+    {
+        let found = run(SIZE, batch, lanes, events / part, None, None);
         line(&batch.to_string(), lanes, &found);
-        fastest = Some(found);
+        if fastest.as_ref().is_none_or(|fastest| found.events_a_second() > fastest.events_a_second()) {
+            fastest = Some(found);
+        }
     }
     let Some(fastest) = fastest else { return };
     let half = fastest.events_a_second() / 2.0;
-    line("500, at half that speed", 8, &run(SIZE, 500, 32, events / 2, Some(half)));
+    line("500, at half that speed", LANES, &run(SIZE, 500, LANES, events, Some(half), None));
     let mut lane = Lane::new(0, 1, SIZE, Clock::System.now().0 / 1000 - 86_400);
     let requests: Vec<Request> = (0..2000).map(|_| lane.request(500)).collect();
     let floors = Floors::of(&requests);
@@ -99,19 +112,29 @@ fn table(events: usize) {
     );
 }
 
-/// How cost grows, with deliveries of 500 events.
-fn scale(events: usize) {
+/// How cost grows, with deliveries of 500 events; with a history, also beside that.
+fn scale(events: usize, history: Option<&Path>) {
+    let show = |name: &str, size: Size, history: Option<&Path>| {
+        line(name, LANES, &run(size, 500, LANES, events, None, history));
+    };
     heading("zones a map");
     for zones in [1, 10, 100, 1000] {
-        line(&zones.to_string(), 8, &run(Size { zones, ..SIZE }, 500, 8, events, None));
+        show(&zones.to_string(), Size { zones, ..SIZE }, None);
     }
+    let all = SIZE.sites * SIZE.clients;
     heading("clients");
     for clients in [1_000, 10_000, 100_000, 1_000_000] {
-        line(&clients.to_string(), 8, &run(Size { clients, ..SIZE }, 500, 8, events, None));
+        show(&clients.to_string(), Size { clients: clients / SIZE.sites, ..SIZE }, None);
     }
-    heading("sites, 1,000 clients in all");
+    heading(&format!("sites, {all} clients in all"));
     for sites in [1, 10, 100, 1000] {
-        line(&sites.to_string(), 8, &run(Size { sites, clients: 1000 / sites, ..SIZE }, 500, 8, events, None));
+        show(&sites.to_string(), Size { sites, clients: all / sites, ..SIZE }, None);
+    }
+    if let Some(file) = history {
+        heading("stored before, MB");
+        show("0", SIZE, None);
+        let bytes = std::fs::metadata(file).unwrap().len();
+        show(&(bytes / 1_000_000).to_string(), SIZE, Some(file));
     }
 }
 
@@ -140,9 +163,22 @@ impl Found {
     }
 }
 
-/// Sends so many events, as fast as they are acknowledged or so many a second.
-fn run(size: Size, batch: usize, lanes: usize, events: usize, events_a_second: Option<f64>) -> Found {
+/// Sends so many events, as fast as they are acknowledged or so many a second, to a new file or one with a history.
+fn run(
+    size: Size,
+    batch: usize,
+    lanes: usize,
+    events: usize,
+    events_a_second: Option<f64>,
+    history: Option<&Path>,
+) -> Found {
     let dir = TempDir::new().unwrap();
+    let file = dir.path().join("footfall.duckdb");
+    if let Some(history) = history {
+        std::fs::copy(history, &file).unwrap();
+    }
+    let bytes = || std::fs::metadata(&file).map_or(0, |found| found.len());
+    let bytes_before = bytes();
     let server = Server::start(dir.path());
     for site in 0..size.sites {
         server.put(&format!("/v1/maps/{}", crowd::map_id(site)), &crowd::map(site, size.zones));
@@ -174,7 +210,7 @@ fn run(size: Size, batch: usize, lanes: usize, events: usize, events_a_second: O
     latencies.sort_unstable();
     let (cpu_s, memory_mib) = (server.cpu_s() - cpu_before_s, server.memory_mib("VmHWM:"));
     server.stop();
-    let file_bytes = std::fs::metadata(dir.path().join("footfall.duckdb")).unwrap().len();
+    let file_bytes = bytes() - bytes_before;
     Found { events: latencies.len() * batch, took, latencies, cpu_s, memory_mib, file_bytes }
 }
 
@@ -228,7 +264,7 @@ const ROUNDS: usize = 5;
 fn memory() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(dir.path());
-    let size = Size { clients: TRACKED, ..SIZE };
+    let size = Size { sites: 1, clients: TRACKED, ..SIZE };
     server.put(&format!("/v1/maps/{}", crowd::map_id(0)), &crowd::map(0, size.zones));
     let mut lane = Lane::new(0, 1, size, Clock::System.now().0 / 1000 - 60);
     let requests: Vec<Request> = (0..TRACKED * ROUNDS / 500).map(|_| lane.request(500)).collect();
