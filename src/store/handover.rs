@@ -146,3 +146,66 @@ impl VTab for Rows {
         record_batch_to_duckdb_data_chunk(&piece, output)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conn() -> Connection {
+        let conn = Connection::open_in_memory().unwrap();
+        register(&conn).unwrap();
+        let table = "CREATE SCHEMA store;
+            CREATE TABLE store.open_visits (visit_key BIGINT NOT NULL, site_key INTEGER NOT NULL, map_key INTEGER,
+                area_key INTEGER NOT NULL, area_version INTEGER NOT NULL, client_key INTEGER NOT NULL,
+                source UTINYINT NOT NULL, entered_at TIMESTAMPTZ NOT NULL)";
+        conn.execute_batch(table).unwrap();
+        conn
+    }
+
+    fn visits(keys: std::ops::Range<i64>) -> Vec<row::OpenVisit> {
+        let visit = |key: i64| row::OpenVisit {
+            visit_key: key,
+            site_key: 1,
+            map_key: (key % 2 == 0).then_some(2),
+            area_key: 3,
+            area_version: 1,
+            client_key: 4,
+            source: 0,
+            entered_at: row::Instant(key * 1000),
+        };
+        keys.map(visit).collect()
+    }
+
+    fn left(conn: &Connection) -> (i64, i64, i64) {
+        let sql = "SELECT count(*), coalesce(sum(visit_key), 0)::BIGINT, count(map_key) FROM store.open_visits";
+        conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+    }
+
+    #[test]
+    fn every_row_arrives_once_whatever_their_number() {
+        let (conn, tray) = (conn(), Tray::new());
+        let mut all = 0;
+        // Around the size of a chunk, and again with the plan that was kept.
+        for rows in [1, 2, 2047, 2048, 2049, 5000, 0, 1] {
+            tray.append(&conn, &visits(all..all + rows)).unwrap();
+            all += rows;
+            assert_eq!(left(&conn), (all, all * (all - 1) / 2, all.div_euclid(2) + all % 2));
+        }
+        let keys: Vec<VisitKey> = (0..all).filter(|key| key % 3 > 0).map(VisitKey).collect();
+        tray.delete_visits(&conn, "open_visits", &keys).unwrap();
+        assert_eq!(left(&conn).0, all - keys.len() as i64);
+        let again = tray.delete_visits(&conn, "open_visits", &[VisitKey(0), VisitKey(1)]);
+        assert!(matches!(again, Err(StoreError::Corrupt { .. })), "{again:?}");
+    }
+
+    #[test]
+    fn a_tray_is_its_owners() {
+        let (conn, other) = (conn(), Tray::new());
+        let taken = conn.execute(&format!("INSERT INTO store.open_visits FROM {FUNCTION}({}, 'keys')", other.key), []);
+        assert!(taken.unwrap_err().to_string().contains("nothing lies ready"));
+        let key = other.key;
+        other.append(&conn, &visits(0..3)).unwrap();
+        drop(other);
+        assert!(!laid().keys().any(|(of, _)| *of == key));
+    }
+}
