@@ -7,7 +7,7 @@ use duckdb::{Appender, Connection};
 use super::alerts::{self, Resolved};
 use super::outbox::{self, AlertEvent, Notices};
 use super::row::{self, Row};
-use super::{Store, StoreError};
+use super::{Store, StoreError, allocation};
 use crate::model::alert::AlarmId;
 use crate::model::ids::{AlertKey, SiteKey, VisitKey};
 use crate::model::time::EventTime;
@@ -132,6 +132,7 @@ impl Writer {
     ) -> Result<T, StoreError> {
         self.conn.execute_batch("BEGIN TRANSACTION")?;
         let done = work(&self.conn).and_then(|value| {
+            let _commit = allocation::commit();
             self.conn.execute_batch("COMMIT")?;
             Ok(value)
         });
