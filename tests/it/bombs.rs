@@ -288,6 +288,16 @@ async fn ordinary_statements_are_answered_as_ever() {
         ("SELECT s.repeat(2) FROM (SELECT 'ab' AS s)", "abab"),
         ("SELECT max(n) FROM (SELECT repeat('x', (random() * 0)::INT) AS n FROM range(3))", ""),
         ("SELECT bitstring('0101', 8)::VARCHAR", "00000101"),
+        ("SELECT count(*) FROM visits JOIN (SELECT 'L%bb_' AS p) ON area_name LIKE p", "1"),
+        ("SELECT count(*) FROM visits WHERE area_name ILIKE '%L%B%'", "1"),
+        (
+            "SELECT count(*) FROM visits WHERE area_name LIKE 'Lob%' AND area_name NOT LIKE '%x%' AND area_name GLOB 'L*'",
+            "1",
+        ),
+        ("SELECT 'a.b\nc' LIKE '%a.%' || '_c'", "true"),
+        ("SELECT 'axb' LIKE '%a.%_b'", "false"),
+        ("SELECT '100%' LIKE '%!%' ESCAPE '!'", "true"),
+        ("SELECT NULL LIKE 'a' || '%'", "null"),
     ] {
         let (status, answer) = app.call(reqwest::Method::POST, "/v1/sql", Some(json!({"sql": sql}))).await;
         assert_eq!(status, StatusCode::OK, "{sql}: {answer}");
@@ -295,8 +305,11 @@ async fn ordinary_statements_are_answered_as_ever() {
         let told = cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
         assert_eq!(told, expected, "{sql}");
     }
-    let given =
-        json!({"sql": "SELECT repeat('x', ?) AS a, len(range(?)) AS b, lpad(?, 4, ' ') AS c", "params": [3, 4, "x"]});
+    let given = json!({"sql": "SELECT repeat('x', ?) AS a, len(range(?)) AS b, lpad(?, 4, ' ') AS c, 'Lobby' LIKE ? AS d", "params": [3, 4, "x", "L%b_"]});
     let (status, answer) = app.call(reqwest::Method::POST, "/v1/sql", Some(given)).await;
-    assert_eq!((status, &answer["rows"]), (StatusCode::OK, &json!([{"a": "xxx", "b": 4, "c": "   x"}])), "{answer}");
+    assert_eq!(
+        (status, &answer["rows"]),
+        (StatusCode::OK, &json!([{"a": "xxx", "b": 4, "c": "   x", "d": true}])),
+        "{answer}"
+    );
 }

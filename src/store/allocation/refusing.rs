@@ -307,7 +307,7 @@ mod tests {
         let worker = std::thread::Builder::new().name(WORKER.into()).spawn(who).unwrap().join().unwrap();
         let other = std::thread::spawn(who).join().unwrap();
         assert_eq!((worker, other), (Who::Worker, Who::Program));
-        let _conn = crate::store::allocation::with_workers(|| duckdb::Connection::open_in_memory()).unwrap();
+        let _conn = crate::store::allocation::with_workers(duckdb::Connection::open_in_memory).unwrap();
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
         let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
         let workers = names.filter(|name| name.trim_end() == WORKER).count();

@@ -103,6 +103,8 @@ pub fn attempts(outside: &str, file: &str) -> Vec<String> {
         "SELECT printf('%*d', 3, 3)".into(),
         "SELECT format('{:{}}', 3, 3)".into(),
         "SELECT format('{:' || 3 || '}', 3)".into(),
+        "SELECT system.main.\"~~\"('a', '%a_%b')".into(),
+        "SELECT main.like_escape('a', '%a%b', '!')".into(),
         "".into(),
         ";".into(),
         "-- nothing".into(),
