@@ -18,6 +18,10 @@ pub enum Over {
     Stopping,
 }
 
+/// What a question may take to hear that it is given up. Then it is answered for: some functions of single values hear
+/// nothing.
+const HEARING: Duration = Duration::from_secs(2);
+
 /// Gives a question up when its time is over, and when this is dropped. After an answer there is nothing left to give up.
 pub struct GiveUp {
     interrupt: Arc<Interrupt>,
@@ -42,9 +46,29 @@ impl GiveUp {
     }
 
     /// Tells why it was given up, now or later.
-    pub fn over(&self) -> impl Fn() -> Option<Over> + Send + 'static {
+    pub fn over(&self) -> impl Fn() -> Option<Over> + Clone + Send + 'static {
         let over = self.over.clone();
         move || *over.borrow()
+    }
+
+    /// What comes of it, unless it does not even hear that it is given up.
+    pub async fn heard<T>(&self, coming: impl Future<Output = T>) -> Option<T> {
+        let mut over = self.over.clone();
+        let deaf = async {
+            if over.wait_for(Option::is_some).await.is_err() {
+                // Nobody gives it up any more.
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(HEARING).await;
+        };
+        tokio::select! {
+            biased;
+            come = coming => Some(come),
+            () = deaf => {
+                tracing::warn!("a statement does not hear that it is given up, and runs on");
+                None
+            }
+        }
     }
 
     /// A line from the thread that asks to whoever reads the answer, with room for so many parts.
@@ -77,5 +101,21 @@ impl<T> Line<T> {
                 sent = self.parts.send(part) => sent.is_ok(),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_hears_nothing_is_not_waited_for() {
+        let time = Duration::from_millis(10);
+        let give_up = GiveUp::after(time, std::future::pending(), &Arc::default());
+        assert_eq!(give_up.heard(async { 1 }).await, Some(1));
+        let since = tokio::time::Instant::now();
+        assert_eq!(give_up.heard(std::future::pending::<()>()).await, None);
+        assert!(since.elapsed() >= HEARING, "{:?}", since.elapsed());
+        assert_eq!(give_up.over()(), Some(Over::Late));
     }
 }

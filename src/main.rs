@@ -14,7 +14,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(cli::run(cli)) {
+    let ended = runtime.block_on(cli::run(cli));
+    // A statement that hears no interrupt may run on; nobody waits for it.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

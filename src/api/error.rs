@@ -33,6 +33,8 @@ pub enum ApiError {
     Table(#[from] arrow::error::ArrowError),
     #[error("{0}")]
     TimedOut(String),
+    #[error("{0}")]
+    Busy(String),
     #[error("the answer was given up")]
     Stopped,
 }
@@ -89,7 +91,7 @@ impl IntoResponse for ApiError {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }
             ApiError::TimedOut(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, detail),
-            ApiError::Stopped => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),
+            ApiError::Busy(_) | ApiError::Stopped => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),
         };
         problem.into_response()
     }

@@ -93,7 +93,7 @@ pub struct SqlColumn {
 /// statement fails by then, or its time is over, the connection ends before the file does.
 #[utoipa::path(post, path = "/v1/sql", tag = "sql", params(FormParams), request_body = SqlRequest,
     responses((status = 200, body = SqlAnswer), (status = 400, body = Problem), (status = 422, body = Problem),
-        (status = 504, body = Problem)))]
+        (status = 503, body = Problem), (status = 504, body = Problem)))]
 pub async fn ask(
     State(api): State<Api>,
     Wanted(form): Wanted,
@@ -116,7 +116,12 @@ pub async fn ask(
         return wrong(detail.into());
     }
     let params = params.into_iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
-    let turn = api.sql_turns.clone().acquire_owned().await.map_err(|_| ApiError::Stopped)?;
+    let time = Duration::from_secs_f64(timeout_s);
+    let Ok(turn) = tokio::time::timeout(time, api.sql_turns.clone().acquire_owned()).await else {
+        let detail = format!("other statements were asked all the {timeout_s} s long: ask again later");
+        return Err(ApiError::Busy(detail));
+    };
+    let turn = turn.map_err(|_| ApiError::Stopped)?;
     let since = stopwatch();
     let asking = Asking::new(&api.store)?;
     let mut stopping = api.stopping.clone();
@@ -125,7 +130,7 @@ pub async fn ask(
         tokio::time::sleep(STOP_GRACE).await;
     };
     // Dropped with this future, or with the file that is sent: the question ends when the reader has gone.
-    let give_up = GiveUp::after(Duration::from_secs_f64(timeout_s), stop, &asking.handle);
+    let give_up = GiveUp::after(time, stop, &asking.handle);
     let over = give_up.over();
     let told = move |error| match error {
         SqlError::Refused(why) => ApiError::Unprocessable { detail: why, faults: Vec::new() },
@@ -140,9 +145,14 @@ pub async fn ask(
         let ask = move |take: sql_file::Take| asking.stream(&sql, params, limit, take);
         return sql_file::make(form, give_up, turn, ask, told).await;
     }
-    let answering = tokio::task::spawn_blocking(move || asking.ask(&sql, params, limit));
-    let answer = answering.await.map_err(|_| ApiError::Stopped)?.map_err(told)?;
-    drop((give_up, turn));
+    let answering = tokio::task::spawn_blocking(move || {
+        // Its turn is over when it is, though nobody waits for it any more.
+        let _turn = turn;
+        asking.ask(&sql, params, limit)
+    });
+    let Some(answer) = give_up.heard(answering).await else { return Err(told(SqlError::Interrupted)) };
+    let answer = answer.map_err(|_| ApiError::Stopped)?.map_err(told)?;
+    drop(give_up);
     let columns = columns(&answer.schema);
     let rows = rows(&answer.batches)?;
     let duration_ms = since.elapsed().as_secs_f64() * 1000.0;

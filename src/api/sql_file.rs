@@ -36,8 +36,9 @@ pub async fn make(
     give_up: GiveUp,
     turn: OwnedSemaphorePermit,
     ask: impl FnOnce(Take) -> Result<bool, SqlError> + Send + 'static,
-    told: impl Fn(SqlError) -> ApiError + Send + 'static,
+    told: impl Fn(SqlError) -> ApiError + Clone + Send + 'static,
 ) -> Fallible<Response> {
+    let late = told.clone();
     let (line, mut parts) = give_up.line(WAITING);
     let making = tokio::task::spawn_blocking(move || {
         let _turn = turn;
@@ -45,7 +46,8 @@ pub async fn make(
     });
     let (mut chunks, mut bytes) = (Vec::new(), 0);
     while bytes < WHOLE_BYTES {
-        let Some(chunk) = parts.recv().await else {
+        let heard = give_up.heard(parts.recv()).await;
+        let Some(chunk) = heard.ok_or_else(|| late(SqlError::Interrupted))? else {
             let is_truncated = if ended(making).await? { "true" } else { "false" };
             let mut response = table::sent(form, "answer", Body::from(chunks.concat()));
             // A file has no other place to say so.
@@ -56,16 +58,17 @@ pub async fn make(
         chunks.push(chunk);
     }
     let first = stream::iter(chunks.into_iter().map(Ok));
-    let rest = stream::unfold(Some((parts, making)), move |state| {
-        // As long as the reader takes more.
-        let _give_up = &give_up;
-        async {
-            let (mut parts, making) = state?;
-            if let Some(chunk) = parts.recv().await {
-                return Some((Ok(chunk), Some((parts, making))));
-            }
+    // The question is given up with this, when the reader takes no more.
+    let rest = stream::unfold(Some((parts, making, give_up)), move |state| {
+        let late = late.clone();
+        async move {
+            let (mut parts, making, give_up) = state?;
+            let error = match give_up.heard(parts.recv()).await {
+                Some(Some(chunk)) => return Some((Ok(chunk), Some((parts, making, give_up)))),
+                Some(None) => ended(making).await.err()?,
+                None => late(SqlError::Interrupted),
+            };
             // There is no status any more to say it with: the connection ends.
-            let error = ended(making).await.err()?;
             tracing::warn!(error = &error as &dyn std::error::Error, "a file ended before its end");
             Some((Err(io::Error::other(error)), None))
         }

@@ -28,8 +28,9 @@ use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::extendedquery::Execute;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::statement::{self, Statement};
 use super::{Options, PostgresError, login, values};
@@ -61,6 +62,9 @@ const TEXTS_TRIED: usize = 16;
 
 /// Pieces of an answer that wait for the client before the question waits, too.
 const PIECES_WAITING: usize = 2;
+
+/// How long a statement waits while others are asked.
+const TURN_WAIT: Duration = Duration::from_secs(10);
 
 /// Longest statement.
 const SQL_BYTES_MAX: usize = 100_000;
@@ -203,6 +207,13 @@ impl Session {
         })
     }
 
+    async fn turn(&self) -> PgWireResult<OwnedSemaphorePermit> {
+        match timeout(TURN_WAIT, self.turns.clone().acquire_owned()).await {
+            Ok(turn) => turn.map_err(|_| error("57P01", "the server is stopping")),
+            Err(_) => Err(error("53300", "other statements are being asked: ask again later")),
+        }
+    }
+
     /// Asks, and answers as soon as the columns are known; rows follow as they are taken.
     async fn ask<C: ClientInfo>(
         &self,
@@ -212,13 +223,13 @@ impl Session {
         params: Vec<Parameter>,
         format: &Format,
     ) -> PgWireResult<Response> {
-        let turn = self.turns.clone().acquire_owned().await.map_err(|_| error("57P01", "the server is stopping"))?;
+        let turn = self.turn().await?;
         let asking = self.asking(statement)?;
         let (number, secret) = client.pid_and_secret_key();
         let running = Running::new(self, (number, secret.to_bytes()), asking.handle.clone());
         let (mut line, mut pieces) = running.give_up.line(PIECES_WAITING);
         let (rows_max, over) = (self.rows_max, running.give_up.over());
-        let timeout_s = self.statement_timeout.as_secs_f64();
+        let statement_timeout = self.statement_timeout;
         let asked = tokio::task::spawn_blocking(move || {
             // It is over with the question, whether or not the client reads on.
             let _turn = turn;
@@ -232,22 +243,18 @@ impl Session {
                 Ok(true) => {
                     Err(error("54000", format!("the answer has more than {rows_max} rows: ask for less, or LIMIT it")))
                 }
-                Ok(false) | Err(SqlError::Interrupted) if over() == Some(Over::Late) => Err(error(
-                    "57014",
-                    format!("canceling statement due to statement timeout, {timeout_s} s: ask for less"),
-                )),
+                Ok(false) | Err(SqlError::Interrupted) if over() == Some(Over::Late) => Err(late(statement_timeout)),
                 Ok(false) => Err(told(SqlError::Interrupted)),
                 Err(problem) => Err(told(problem)),
             }
         });
-        let schema = match pieces.recv().await {
+        let schema = match running.heard(pieces.recv()).await? {
             Some(Piece::Schema(schema)) => schema,
             Some(Piece::Rows(_)) => return Err(no_end()),
             None => return Err(ended(asked).await.err().unwrap_or_else(no_end)),
         };
         let fields = Arc::new(values::fields(&schema, format));
-        let rows =
-            Rows { pieces, asked: Some(asked), ready: VecDeque::new(), fields: fields.clone(), _running: running };
+        let rows = Rows { pieces, asked: Some(asked), ready: VecDeque::new(), fields: fields.clone(), running };
         Ok(Response::Query(QueryResponse::new(fields, rows.stream())))
     }
 
@@ -287,8 +294,14 @@ impl Session {
             Statement::Session(statement::Session::Show(name)) => show(name)?,
             Statement::Session(_) => return Ok(None),
         };
+        let turn = self.turn().await?;
         let asking = self.asking(statement)?;
-        let described = tokio::task::spawn_blocking(move || asking.describe(&text, &params)).await;
+        let give_up = GiveUp::after(self.statement_timeout, std::future::pending(), &asking.handle);
+        let describing = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            asking.describe(&text, &params)
+        });
+        let described = give_up.heard(describing).await.ok_or_else(|| late(self.statement_timeout))?;
         described.map_err(|_| error("XX000", "the statement could not be described"))?.map(Some).map_err(told)
     }
 }
@@ -330,6 +343,7 @@ struct Running {
     all: Arc<Mutex<HashMap<Connection, Arc<Interrupt>>>>,
     connection: Connection,
     give_up: GiveUp,
+    statement_timeout: Duration,
 }
 
 impl Running {
@@ -338,7 +352,12 @@ impl Running {
         let give_up = GiveUp::after(session.statement_timeout, std::future::pending(), &handle);
         let all = session.running.clone();
         all.lock().expect("no one panics with the list").insert(connection.clone(), handle);
-        Running { all, connection, give_up }
+        Running { all, connection, give_up, statement_timeout: session.statement_timeout }
+    }
+
+    /// What comes of it, unless it does not even hear that its time is over.
+    async fn heard<T>(&self, coming: impl Future<Output = T>) -> PgWireResult<T> {
+        self.give_up.heard(coming).await.ok_or_else(|| late(self.statement_timeout))
     }
 }
 
@@ -355,6 +374,11 @@ async fn ended(asked: Asked) -> PgWireResult<()> {
     asked.await.unwrap_or_else(|_| Err(no_end()))
 }
 
+fn late(timeout: Duration) -> PgWireError {
+    let timeout_s = timeout.as_secs_f64();
+    error("57014", format!("canceling statement due to statement timeout, {timeout_s} s: ask for less"))
+}
+
 fn no_end() -> PgWireError {
     error("XX000", "the question ended without an answer")
 }
@@ -366,7 +390,7 @@ struct Rows {
     asked: Option<Asked>,
     ready: VecDeque<pgwire::messages::data::DataRow>,
     fields: Arc<Vec<FieldInfo>>,
-    _running: Running,
+    running: Running,
 }
 
 impl Rows {
@@ -376,7 +400,11 @@ impl Rows {
                 if let Some(row) = rows.ready.pop_front() {
                     return Some((Ok(row), rows));
                 }
-                match rows.pieces.recv().await {
+                let piece = match rows.running.heard(rows.pieces.recv()).await {
+                    Ok(piece) => piece,
+                    Err(problem) => return Some((Err(problem), rows)),
+                };
+                match piece {
                     Some(Piece::Rows(batch)) => match values::rows(&batch, &rows.fields) {
                         Ok(ready) => rows.ready = ready.into(),
                         Err(problem) => return Some((Err(error("XX000", problem.to_string())), rows)),

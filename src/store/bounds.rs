@@ -5,7 +5,7 @@
 
 use duckdb::Connection;
 
-use super::CATALOG;
+use super::{CATALOG, patterns};
 
 const MACROS: &str = include_str!("sql/bounds.sql");
 
@@ -25,18 +25,35 @@ pub(super) const FUNCTIONS: [&str; 12] = [
     "damerau_levenshtein",
 ];
 
-/// Makes them in the database that `conn` uses.
-pub(super) fn create(conn: &Connection) -> duckdb::Result<()> {
-    conn.execute_batch(MACROS)
+/// What a connection executes so that functions have bounds on it.
+pub(super) struct Bounds {
+    pub with_functions: String,
+    /// Patterns, too, which costs more than those that are known to be plain are worth.
+    pub with_patterns: String,
 }
 
-/// Makes them beside the file that `conn` is of; gives what a connection has to execute so that it finds them.
-pub(super) fn attach(conn: &Connection) -> duckdb::Result<String> {
-    conn.execute_batch("ATTACH ':memory:' AS footfall_bounds")?;
+/// Makes them beside the database that `conn` is of.
+pub(super) fn attach(conn: &Connection) -> duckdb::Result<Bounds> {
+    let mut path = format!("{CATALOG}.main");
+    Ok(Bounds {
+        with_functions: beside(conn, &mut path, "footfall_bounds", MACROS)?,
+        with_patterns: beside(conn, &mut path, "footfall_patterns", patterns::MACROS)?,
+    })
+}
+
+/// Makes them in a database in memory, that of functions in itself. Gives what is executed for those of patterns.
+pub(super) fn create_in_memory(conn: &Connection) -> duckdb::Result<String> {
+    conn.execute_batch(MACROS)?;
+    beside(conn, &mut "memory.main".to_owned(), "footfall_patterns", patterns::MACROS)
+}
+
+fn beside(conn: &Connection, path: &mut String, name: &str, macros: &str) -> duckdb::Result<String> {
+    conn.execute_batch(&format!("ATTACH ':memory:' AS {name}"))?;
     let other = conn.try_clone()?;
-    other.execute_batch("USE footfall_bounds")?;
-    create(&other)?;
-    Ok(format!("SET search_path = '{CATALOG}.main,footfall_bounds.main'"))
+    other.execute_batch(&format!("USE {name}"))?;
+    other.execute_batch(macros)?;
+    path.push_str(&format!(",{name}.main"));
+    Ok(format!("SET search_path = '{path}'"))
 }
 
 #[cfg(test)]

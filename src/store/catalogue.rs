@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use duckdb::{Config, Connection, params};
 
 use super::sql::{Asking, Open};
-use super::{StoreError, bounds};
+use super::{StoreError, allocation, bounds};
 
 const TABLES: &str = include_str!("sql/catalogue.sql");
 
@@ -34,13 +34,15 @@ pub struct Attribute {
 #[derive(Clone)]
 pub struct Catalogue {
     root: Arc<Mutex<Connection>>,
+    /// What a connection executes so that patterns have bounds.
+    with_patterns: Arc<str>,
 }
 
 impl Catalogue {
     /// Describes `relations` and `settings`, which hold no quotes. Costs some tens of milliseconds, once.
     pub fn new(relations: &[Relation], settings: &[(&str, &str)]) -> Result<Catalogue, StoreError> {
         let config = Config::default().enable_autoload_extension(false)?.threads(1)?.max_memory("256MB")?;
-        let conn = Connection::open_in_memory_with_flags(config)?;
+        let conn = allocation::with_workers(|| Connection::open_in_memory_with_flags(config))?;
         conn.execute_batch(TABLES)?;
         for (place, relation) in relations.iter().enumerate() {
             let oid = FIRST_OID + place as i64;
@@ -78,18 +80,18 @@ impl Catalogue {
                 params![name.to_lowercase(), setting, setting, setting],
             )?;
         }
-        bounds::create(&conn)?;
+        let with_patterns = bounds::create_in_memory(&conn)?.into();
         conn.execute_batch(
             "SET GLOBAL enable_external_access = false;
              SET GLOBAL lock_configuration = true",
         )?;
-        Ok(Catalogue { root: Arc::new(Mutex::new(conn)) })
+        Ok(Catalogue { root: Arc::new(Mutex::new(conn)), with_patterns })
     }
 
     /// A connection for one question.
     pub fn ask(&self) -> Result<Asking, StoreError> {
         let conn = self.root.lock().expect("no one panics with the catalogue").try_clone()?;
-        Ok(Asking::on(conn, Open::Catalogue, None))
+        Ok(Asking::on(conn, Open::Catalogue, self.with_patterns.to_string(), None))
     }
 }
 

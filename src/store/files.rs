@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use duckdb::Connection;
 
-use super::{CATALOG, Store, StoreError};
+use super::{CATALOG, Store, StoreError, allocation};
 
 /// The folder beside a database. What is in it is thrown away at the next start.
 pub(super) fn scratch(database: &Path) -> PathBuf {
@@ -71,6 +71,8 @@ const WITHOUT_SECRETS: &str = "this is a snapshot without secrets: give the endp
 /// Costs a pass over the whole file, and as much room.
 pub fn snapshot(store: &Store, with_secrets: bool) -> Result<ScratchFile, StoreError> {
     let file = ScratchFile::new(store, "duckdb");
+    // What fails while it is written leaves a database that cannot be used, be it only the copy.
+    let _commit = allocation::commit();
     let conn = store.connection()?;
     let name = format!("snapshot_{:016x}", rand::random::<u64>());
     conn.execute_batch(&format!("ATTACH {} AS {name}", file.quoted()))?;

@@ -4,8 +4,8 @@
 
 use duckdb::Connection;
 
-use super::bounds;
 use super::sql::{Open, SqlError};
+use super::{bounds, patterns};
 
 /// Table functions that reach nothing outside of the question, or only tell of the schema.
 const TABLE_FUNCTIONS: [&str; 11] = [
@@ -33,8 +33,15 @@ const BANNED_TABLES: [&str; 5] =
 const TABLE_REFERENCES: [&str; 8] =
     ["EMPTY", "BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "PIVOT", "SHOW_REF"];
 
+/// A statement that may be asked.
+pub(super) struct Checked {
+    /// Whether it has patterns that are not known to be plain.
+    pub has_open_patterns: bool,
+}
+
 /// Whether the text is one statement that may be asked.
-pub(super) fn check(conn: &Connection, open: Open, inner: &str, whole: &str) -> Result<(), SqlError> {
+pub(super) fn check(conn: &Connection, open: Open, inner: &str, whole: &str) -> Result<Checked, SqlError> {
+    let mut has_open_patterns = false;
     let refuse = |why: String| Err(SqlError::Refused(why));
     // First the text as it was given: what is wrong there is told in its own terms.
     for sql in [inner, whole] {
@@ -53,8 +60,9 @@ pub(super) fn check(conn: &Connection, open: Open, inner: &str, whole: &str) -> 
             1 => check_node(&parsed["statements"], open)?,
             _ => return refuse("give one statement at a time".into()),
         }
+        has_open_patterns |= patterns::are_open(&parsed["statements"]);
     }
-    Ok(())
+    Ok(Checked { has_open_patterns })
 }
 
 fn check_node(node: &serde_json::Value, open: Open) -> Result<(), SqlError> {
@@ -113,8 +121,11 @@ fn check_object(object: &serde_json::Map<String, serde_json::Value>, open: Open)
         return refuse(format!("{function}() may not be used"));
     }
     let is_qualified = !text("schema").is_empty();
+    // As the parser itself names LIKE with ESCAPE; it is looked for as a short name is.
+    let is_escape = function.ends_with("_escape") && text("schema") == "main" && text("catalog").is_empty();
     if is_qualified
-        && bounds::FUNCTIONS.contains(&function.as_str())
+        && (bounds::FUNCTIONS.contains(&function.as_str()) || patterns::FUNCTIONS.contains(&function.as_str()))
+        && !is_escape
         && names_built_in(&text("schema"), &text("catalog"))
     {
         return refuse(format!("{function}() may not be used by a longer name"));

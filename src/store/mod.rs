@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod alerts;
+mod allocation;
 pub mod audit;
 mod bounds;
 pub mod catalogue;
@@ -15,6 +16,7 @@ mod handover;
 pub mod history;
 mod migrate;
 pub mod outbox;
+mod patterns;
 pub mod places;
 pub mod plans;
 pub mod queries;
@@ -100,8 +102,7 @@ struct Inner {
     path: PathBuf,
     /// The one folder that the instance may write to, beside its own file.
     scratch: PathBuf,
-    /// What a connection executes so that functions have bounds on it.
-    with_bounds: String,
+    bounds: bounds::Bounds,
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
     /// Last, so that the file is closed before it may be opened again.
@@ -149,12 +150,12 @@ impl Store {
     /// Opens or creates the file and applies what migrations it lacks.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         let turn = Turn::take(&options.path)?;
-        let (mut root, scratch, with_bounds) = connect(options)?;
+        let (mut root, scratch, bounds) = connect(options)?;
         migrate::migrate(&mut root)?;
         let inner = Inner {
             path: options.path.clone(),
             scratch,
-            with_bounds,
+            bounds,
             root: Mutex::new(root),
             idle: Mutex::default(),
             _turn: turn,
@@ -196,7 +197,7 @@ impl Store {
     /// A connection of its own on which functions have bounds, for what people ask.
     fn bounded_connection(&self) -> Result<Connection, StoreError> {
         let conn = self.connection()?;
-        conn.execute_batch(&self.inner.with_bounds)?;
+        conn.execute_batch(&self.inner.bounds.with_functions)?;
         Ok(conn)
     }
 
@@ -216,7 +217,7 @@ impl Store {
     }
 }
 
-fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), StoreError> {
+fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, bounds::Bounds), StoreError> {
     let failed = |source: duckdb::Error| {
         let is_damaged = source.to_string().contains("Corrupt WAL file");
         let path = options.path.clone();
@@ -231,7 +232,7 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), Stor
     }
     // Nothing of ours needs an extension from outside or a file beside the database.
     config = config.enable_autoload_extension(false).map_err(failed)?;
-    let conn = Connection::open_in_memory_with_flags(config).map_err(failed)?;
+    let conn = allocation::with_workers(|| Connection::open_in_memory_with_flags(config)).map_err(failed)?;
     let path = options.path.display().to_string().replace('\'', "''");
     // Attached, since only then its row groups can be had smaller than DuckDB's own.
     conn.execute_batch(&format!(
@@ -240,13 +241,16 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), Stor
          {USE_FILE}"
     ))
     .map_err(failed)?;
+    let limit = "SELECT parse_formatted_bytes(current_setting('memory_limit'))::BIGINT";
+    let limit: i64 = conn.query_row(limit, [], |row| row.get(0)).map_err(failed)?;
+    allocation::bound(usize::try_from(limit).unwrap_or(usize::MAX), options.memory_limit.is_none());
     // Instants are UTC inside; this is how text and plain timestamps become instants, on every connection. A DuckDB
     // built without ICU has no such setting, and takes all of it for UTC anyway.
     if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
         tracing::debug!(error = &error as &dyn std::error::Error, "DuckDB has no time zones");
     }
     handover::register(&conn).map_err(failed)?;
-    let with_bounds = bounds::attach(&conn).map_err(failed)?;
+    let bounds = bounds::attach(&conn).map_err(failed)?;
     let scratch = files::make_scratch(&options.path)?;
     // Whoever asks in SQL finds all of this as it is.
     conn.execute_batch(&format!(
@@ -256,7 +260,7 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, String), Stor
         scratch.display().to_string().replace('\'', "''")
     ))
     .map_err(failed)?;
-    Ok((conn, scratch, with_bounds))
+    Ok((conn, scratch, bounds))
 }
 
 #[cfg(test)]

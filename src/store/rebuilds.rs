@@ -2,11 +2,11 @@
 
 use duckdb::{Connection, Row, params};
 
-use super::StoreError;
 use super::history::History;
 use super::restore::ended;
 use super::row;
 use super::writer::append_temporary;
+use super::{StoreError, allocation};
 use crate::model::ids::{AreaKey, ClientKey, DeliveryKey, MapKey, SiteKey, VisitKey};
 use crate::model::time::{EventTime, ReceivedAt};
 use crate::model::visit::Ended;
@@ -346,7 +346,9 @@ pub fn swap(
         first = first.0,
         now = now.0,
     );
+    let committing = allocation::commit();
     let done = conn.execute_batch(&sql);
+    drop(committing);
     if done.is_err() {
         // A commit that failed has already ended the transaction; then there is nothing left to roll back.
         let _ = conn.execute_batch("ROLLBACK");

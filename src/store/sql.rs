@@ -11,7 +11,7 @@ use duckdb::types::{TimeUnit, Value};
 use duckdb::{Connection, InterruptHandle, ToSql, params_from_iter};
 
 use super::guard::check;
-use super::{Store, StoreError};
+use super::{Store, StoreError, allocation};
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,8 @@ pub(super) enum Open {
 pub struct Asking {
     conn: Connection,
     open: Open,
+    /// What it executes so that patterns have bounds.
+    with_patterns: String,
     /// The file is not closed before the question is over.
     _store: Option<Store>,
     pub handle: Arc<Interrupt>,
@@ -135,12 +137,13 @@ pub enum Piece {
 
 impl Asking {
     pub fn new(store: &Store) -> Result<Asking, StoreError> {
-        Ok(Asking::on(store.bounded_connection()?, Open::Views, Some(store.clone())))
+        let with_patterns = store.inner.bounds.with_patterns.clone();
+        Ok(Asking::on(store.bounded_connection()?, Open::Views, with_patterns, Some(store.clone())))
     }
 
-    pub(super) fn on(conn: Connection, open: Open, store: Option<Store>) -> Asking {
+    pub(super) fn on(conn: Connection, open: Open, with_patterns: String, store: Option<Store>) -> Asking {
         let handle = Arc::new(Interrupt { handle: Mutex::new(Some(conn.interrupt_handle())) });
-        Asking { conn, open, _store: store, handle }
+        Asking { conn, open, with_patterns, _store: store, handle }
     }
 
     /// Asks. Blocks; memory for the rows.
@@ -178,7 +181,7 @@ impl Asking {
         let inner = sql.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
         // What is checked is what is run, word for word.
         let sql = format!("SELECT * FROM (\n{inner}\n) LIMIT {}", rows_max + 1);
-        check(&self.conn, self.open, inner, &sql)?;
+        self.check(inner, &sql)?;
         self.conn.execute_batch("BEGIN TRANSACTION READ ONLY")?;
         let answer = self.run(&sql, params, rows_max, take);
         // Nothing was written; one that failed may have ended already.
@@ -191,7 +194,8 @@ impl Asking {
     pub fn describe(self, sql: &str, params: &[Parameter]) -> Result<(SchemaRef, usize), SqlError> {
         let inner = sql.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
         let sql = format!("SELECT * FROM (\n{inner}\n) LIMIT 0");
-        check(&self.conn, self.open, inner, &sql)?;
+        self.check(inner, &sql)?;
+        let _for_person = allocation::for_person();
         let mut statement = self.conn.prepare(&sql).map_err(refused)?;
         let count = statement.parameter_count();
         let given = params.iter().cloned().map(Parameter::value);
@@ -201,6 +205,16 @@ impl Asking {
         Ok((schema, count))
     }
 
+    /// Whether it may be asked; then the connection has what it needs for that.
+    fn check(&self, inner: &str, whole: &str) -> Result<(), SqlError> {
+        let _for_person = allocation::for_person();
+        let checked = check(&self.conn, self.open, inner, whole)?;
+        if checked.has_open_patterns {
+            self.conn.execute_batch(&self.with_patterns)?;
+        }
+        Ok(())
+    }
+
     fn run(
         &self,
         sql: &str,
@@ -208,6 +222,7 @@ impl Asking {
         rows_max: usize,
         mut take: impl FnMut(Piece) -> bool,
     ) -> Result<bool, SqlError> {
+        let _for_person = allocation::for_person();
         let mut statement = self.conn.prepare(sql).map_err(refused)?;
         let values: Vec<Value> = params.into_iter().map(Parameter::value).collect();
         if statement.parameter_count() != values.len() {

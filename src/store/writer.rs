@@ -6,7 +6,7 @@ use super::alerts::{self, Resolved};
 use super::handover::Tray;
 use super::outbox::{self, AlertEvent, Notices};
 use super::row::{self, Row};
-use super::{Store, StoreError};
+use super::{Store, StoreError, allocation};
 use crate::model::alert::AlarmId;
 use crate::model::ids::{AlertKey, SiteKey, VisitKey};
 use crate::model::time::EventTime;
@@ -126,6 +126,7 @@ impl Writer {
 
     /// Moves what the log holds into the file.
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let _commit = allocation::commit();
         Ok(self.conn.execute_batch("CHECKPOINT")?)
     }
 
@@ -161,6 +162,7 @@ fn in_transaction<T>(
 ) -> Result<T, StoreError> {
     conn.execute_batch("BEGIN TRANSACTION")?;
     let done = work(conn).and_then(|value| {
+        let _commit = allocation::commit();
         conn.execute_batch("COMMIT")?;
         Ok(value)
     });

@@ -5,6 +5,7 @@ pub fn attempts(outside: &str, file: &str) -> Vec<String> {
     vec![
         // Files in.
         format!("SELECT * FROM read_csv('{outside}')"),
+        "SELECT * FROM footfall_rows(0, 'fixes')".to_owned(),
         format!("SELECT * FROM '{outside}'"),
         format!("FROM \"{outside}\""),
         format!("SELECT * FROM read_text('{outside}')"),
@@ -103,6 +104,8 @@ pub fn attempts(outside: &str, file: &str) -> Vec<String> {
         "SELECT printf('%*d', 3, 3)".into(),
         "SELECT format('{:{}}', 3, 3)".into(),
         "SELECT format('{:' || 3 || '}', 3)".into(),
+        "SELECT system.main.\"~~\"('a', '%a_%b')".into(),
+        "SELECT main.like_escape('a', '%a%b', '!')".into(),
         "".into(),
         ";".into(),
         "-- nothing".into(),
