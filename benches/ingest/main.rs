@@ -3,8 +3,8 @@
 //!
 //! `cargo bench --bench ingest` prints a table, with the floors beside it: what hashing, parsing and appending the same
 //! bytes take by themselves. `-- --events 10000000` sends more, `-- --scale` shows how cost grows with zones, clients and
-//! sites, and with `--history FILE` also with what is stored (a file as `cargo bench --bench queries -- --file FILE` leaves
-//! it), `-- --memory` only what many clients take. `-- --batch 500` sends only deliveries of that many events, to profile
+//! sites, `-- --history FILE` beside what is stored (a file as `cargo bench --bench queries -- --file FILE` leaves it),
+//! `-- --memory` what many clients take. `-- --batch 500` sends only deliveries of that many events, to profile
 //! them; with it, `--lanes 32` says over how many connections, `--rate 200000` how many events a second, `--sites 20`.
 
 mod crowd;
@@ -45,9 +45,11 @@ fn main() {
     if has("--memory") {
         return memory();
     }
+    if let Some(at) = arguments.iter().position(|argument| argument == "--history") {
+        return beside(Path::new(&arguments[at + 1]), events);
+    }
     if has("--scale") {
-        let history = arguments.iter().position(|argument| argument == "--history");
-        return scale(events, history.and_then(|at| arguments.get(at + 1)).map(Path::new));
+        return scale(events);
     }
     table(events);
     memory();
@@ -112,30 +114,30 @@ fn table(events: usize) {
     );
 }
 
-/// How cost grows, with deliveries of 500 events; with a history, also beside that.
-fn scale(events: usize, history: Option<&Path>) {
-    let show = |name: &str, size: Size, history: Option<&Path>| {
-        line(name, LANES, &run(size, 500, LANES, events, None, history));
-    };
+/// How cost grows, with deliveries of 500 events.
+fn scale(events: usize) {
+    let show = |name: &str, size: Size| line(name, LANES, &run(size, 500, LANES, events, None, None));
     heading("zones a map");
     for zones in [1, 10, 100, 1000] {
-        show(&zones.to_string(), Size { zones, ..SIZE }, None);
+        show(&zones.to_string(), Size { zones, ..SIZE });
     }
     let all = SIZE.sites * SIZE.clients;
     heading("clients");
     for clients in [1_000, 10_000, 100_000, 1_000_000] {
-        show(&clients.to_string(), Size { clients: clients / SIZE.sites, ..SIZE }, None);
+        show(&clients.to_string(), Size { clients: clients / SIZE.sites, ..SIZE });
     }
     heading(&format!("sites, {all} clients in all"));
-    for sites in [1, 10, 100, 1000] {
-        show(&sites.to_string(), Size { sites, clients: all / sites, ..SIZE }, None);
+    for sites in [1, 10, 100] {
+        show(&sites.to_string(), Size { sites, clients: all / sites, ..SIZE });
     }
-    if let Some(file) = history {
-        heading("stored before, MB");
-        show("0", SIZE, None);
-        let bytes = std::fs::metadata(file).unwrap().len();
-        show(&(bytes / 1_000_000).to_string(), SIZE, Some(file));
-    }
+}
+
+/// Beside what a file holds already, and without.
+fn beside(history: &Path, events: usize) {
+    heading("stored before, MB");
+    line("0", LANES, &run(SIZE, 500, LANES, events, None, None));
+    let bytes = std::fs::metadata(history).unwrap().len();
+    line(&(bytes / 1_000_000).to_string(), LANES, &run(SIZE, 500, LANES, events, None, Some(history)));
 }
 
 struct Found {
