@@ -74,7 +74,7 @@ pub struct StoreSection {
     pub path: PathBuf,
     /// DuckDB's memory limit, such as "2GB".
     pub memory_limit: Option<String>,
-    /// DuckDB's threads; one for every two cores when absent.
+    /// DuckDB's threads; one for every two cores when absent, and one for each while it starts.
     pub threads: Option<i64>,
     /// Bytes that stay free on the file's disk: with fewer, deliveries are refused until there are more again.
     pub free_bytes_min: u64,
@@ -534,9 +534,7 @@ impl Config {
 
     pub fn store_options(&self) -> StoreOptions {
         let StoreSection { path, memory_limit, threads, .. } = self.store.clone();
-        // With more, the writer's small statements spend longer on handing work about than on the work.
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as i64);
-        StoreOptions { path, memory_limit, threads: threads.or(Some((cores / 2).max(1))) }
+        StoreOptions { path, memory_limit, threads }
     }
 
     pub fn limits(&self) -> Limits {

@@ -243,6 +243,7 @@ pub fn start(
 ) -> Result<(Handle, JoinHandle<()>), StoreError> {
     let stopwatch = clock::stopwatch();
     let loaded = reload::load(&store, &defaults)?;
+    store.settle()?;
     tracing::info!(duration_ms = stopwatch.elapsed().as_millis() as u64, "state restored");
     let mut writer = Writer::new(&store)?;
     writer.in_transaction(|conn| append(conn, &[defaults.run_row(clock.now())]))?;

@@ -88,7 +88,7 @@ pub struct StoreOptions {
     pub path: PathBuf,
     /// DuckDB's memory limit, such as `2GB`; `None`: DuckDB's default.
     pub memory_limit: Option<String>,
-    /// DuckDB's threads; `None`: one per core.
+    /// DuckDB's threads; `None`: one per core, and half as many once it is settled.
     pub threads: Option<i64>,
 }
 
@@ -103,6 +103,8 @@ struct Inner {
     /// The one folder that the instance may write to, beside its own file.
     scratch: PathBuf,
     bounds: bounds::Bounds,
+    has_threads_set: bool,
+    is_settled: Mutex<bool>,
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
     /// Last, so that the file is closed before it may be opened again.
@@ -156,6 +158,8 @@ impl Store {
             path: options.path.clone(),
             scratch,
             bounds,
+            has_threads_set: options.threads.is_some(),
+            is_settled: Mutex::new(false),
             root: Mutex::new(root),
             idle: Mutex::default(),
             _turn: turn,
@@ -194,8 +198,26 @@ impl Store {
         Ok(conn)
     }
 
+    /// The state is read, which takes all cores; what comes now is small statements, which with many threads spend longer
+    /// on handing work about than on the work. From here on settings are as they are, for whoever asks in SQL.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        let mut is_settled = self.inner.is_settled.lock().expect("no one panics while it settles");
+        if *is_settled {
+            return Ok(());
+        }
+        let conn = self.connection()?;
+        if !self.inner.has_threads_set {
+            let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+            conn.execute_batch(&format!("SET GLOBAL threads = {}", (cores / 2).max(1)))?;
+        }
+        conn.execute_batch("SET GLOBAL lock_configuration = true")?;
+        *is_settled = true;
+        Ok(())
+    }
+
     /// A connection of its own on which functions have bounds, for what people ask.
     fn bounded_connection(&self) -> Result<Connection, StoreError> {
+        self.settle()?;
         let conn = self.connection()?;
         conn.execute_batch(&self.inner.bounds.with_functions)?;
         Ok(conn)
@@ -255,8 +277,7 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, bounds::Bound
     // Whoever asks in SQL finds all of this as it is.
     conn.execute_batch(&format!(
         "SET GLOBAL allowed_directories = ['{}'];
-         SET GLOBAL enable_external_access = false;
-         SET GLOBAL lock_configuration = true",
+         SET GLOBAL enable_external_access = false",
         scratch.display().to_string().replace('\'', "''")
     ))
     .map_err(failed)?;
@@ -279,5 +300,16 @@ mod tests {
         assert!(matches!(Store::open(&options("a.duckdb")), Err(StoreError::OpenAlready { .. })));
         drop(clone);
         Store::open(&options("a.duckdb")).unwrap();
+    }
+    #[test]
+    fn settings_are_as_they_are_for_whoever_asks() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("memory.duckdb");
+        let store = Store::open(&StoreOptions { path, memory_limit: None, threads: None }).unwrap();
+        let conn = store.bounded_connection().unwrap();
+        let refused = conn.execute_batch("SET GLOBAL threads = 7").unwrap_err();
+        assert!(refused.to_string().contains("locked"), "{refused}");
+        let name: String = conn.query_row("SELECT current_database()", [], |row| row.get(0)).unwrap();
+        assert_eq!(name, CATALOG);
     }
 }
