@@ -52,7 +52,7 @@ async fn a_queue_that_is_full_during_a_checkpoint_loses_nothing() {
     upload_grid(&server.base).await;
     let mut senders = Sender::crowd(12, seed());
     for sender in &mut senders {
-        // The log is moved whenever it has 16 MB.
+        // The log is moved whenever it has grown to a few MB.
         sender.note_bytes = 400_000;
     }
     shim.begin("slow_checkpoint");
