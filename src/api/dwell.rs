@@ -18,7 +18,7 @@ use crate::model::metrics::{self, Dwell, HISTOGRAM_EDGES_S, Span};
 use crate::model::settings::{self, DwellBand};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
-use crate::store::{ReadConnection, plans, queries};
+use crate::store::{ReadConnection, plans, queries, spans};
 
 /// Dwell of the visits that touch a window: statistics, histogram, and the site's bands.
 ///
@@ -38,14 +38,21 @@ pub async fn dwell(
     let group = params::group(&params.group_by)?;
     let min_dwell = params.min_dwell;
     window.spans(&min_dwell)?;
+    let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let bands = site_bands(conn, &areas)?;
         let ask = |window: Window| -> Result<DwellAnswer, ApiError> {
             let filter = window.spans(&min_dwell)?;
-            let mut found = answer(&queries::spans(conn, &scope, filter)?, window, is_clipped, bands.clone(), withheld);
+            let mut found = answer(
+                &spans::spans(conn, &past, &areas, &scope, filter)?,
+                window,
+                is_clipped,
+                bands.clone(),
+                withheld,
+            );
             if let Some(group) = group {
-                let groups = queries::grouped_spans(conn, &scope, filter, group)?.into_iter();
+                let groups = spans::grouped_spans(conn, &past, &areas, &scope, filter, group)?.into_iter();
                 let groups = groups.map(|of| DwellGroup {
                     key: of.key,
                     name: of.name,

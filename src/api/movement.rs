@@ -19,6 +19,7 @@ use crate::pipeline::Places;
 use crate::problem::Problem;
 use crate::store::plans;
 use crate::store::queries::{self, ClientFilter, HeatmapFilter};
+use crate::store::spans;
 
 pub const FLOWS: Columns = &[
     ("from_area_id", Kind::Text),
@@ -49,9 +50,10 @@ pub async fn flows(
     if flow_gap_s > 1e9 {
         return Err(ApiError::BadRequest("`flow_gap` must be below 1000000000 seconds".into()));
     }
+    let past = api.store.past().clone();
     api.question(move |conn| {
-        require_areas(conn, &scope)?;
-        let mut rows = queries::flows(conn, &scope, filter, flow_gap_s)?;
+        let areas = require_areas(conn, &scope)?;
+        let mut rows = spans::flows(conn, &past, &areas, &scope, filter, flow_gap_s)?;
         rows.retain(|row| withheld.allows(row.unique_clients.unsigned_abs()));
         let flows = rows.into_iter().map(|row| Flow {
             from_area_id: row.from_id,

@@ -12,11 +12,12 @@ use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::calendar::{self, Width};
-use crate::model::metrics::{self, Bucket, Span};
+use crate::model::metrics::{self, Bucket, Series};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::plans;
-use crate::store::queries::{self, Group, Scope, SpanGroup};
+use crate::store::queries::{self, Scope};
+use crate::store::spans::{self, Group, SpanGroup};
 use crate::store::{ReadConnection, StoreError};
 
 pub const NOW: Columns = &[
@@ -103,16 +104,17 @@ pub async fn series(
     let group = params::group(&params.group_by)?;
     let min_dwell = params.min_dwell;
     window.spans(&min_dwell)?;
+    let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
         let ask = |window: Window| -> Result<OccupancySeries, ApiError> {
             let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
             let filter = window.spans(&min_dwell)?;
-            let spans = whole(queries::spans(conn, &scope, filter)?, areas.len());
-            let mut found = answer(&spans, window, &bounds, zone, withheld);
+            let series = spans::series(conn, &past, &areas, &scope, filter, &bounds)?;
+            let mut found = answer(series, window, zone, withheld);
             if let Some(group) = group {
-                let groups = queries::grouped_spans(conn, &scope, filter, group)?;
+                let groups = spans::grouped_spans(conn, &past, &areas, &scope, filter, group)?;
                 if groups.len().saturating_mul(bounds.len()) > CELLS_MAX {
                     let detail = format!(
                         "{} groups of {} buckets are more than {CELLS_MAX}: narrow the window, or widen `bucket`",
@@ -134,11 +136,6 @@ pub async fn series(
 
 /// Buckets of all groups of an answer.
 const CELLS_MAX: usize = 200_000;
-
-/// Of several areas together a client counts once.
-pub fn whole(spans: Vec<Span>, areas: usize) -> Vec<Span> {
-    if areas > 1 { metrics::merge_by_client(spans) } else { spans }
-}
 
 fn series_group(of: SpanGroup, group: Group, bounds: &[i64], withheld: Withheld) -> SeriesGroup {
     let spans = if group == Group::Area { of.spans } else { metrics::merge_by_client(of.spans) };
@@ -176,14 +173,9 @@ pub fn with(mut row: Value, more: Value) -> Value {
     row
 }
 
-/// The series of some visits.
-pub fn answer(spans: &[Span], window: Window, bounds: &[i64], zone: Tz, withheld: Withheld) -> OccupancySeries {
-    let (buckets, total) = metrics::series_and_total(spans, bounds);
-    let current = spans
-        .iter()
-        .filter(|span| span.entered_ms < window.to_ms && span.exited_ms().is_none_or(|exit| exit >= window.to_ms))
-        .filter(|span| span.exited_ms() != Some(span.entered_ms))
-        .count() as u64;
+/// The series as it is told.
+pub fn answer(series: Series, window: Window, zone: Tz, withheld: Withheld) -> OccupancySeries {
+    let Series { buckets, total, current } = series;
     let buckets: Vec<_> = buckets.into_iter().map(|found| bucket(found, withheld)).collect();
     let mut total = bucket(total, withheld);
     total.mean = withheld.sum(total.mean, buckets.iter().map(|bucket| bucket.mean));

@@ -15,7 +15,8 @@ use crate::floorplan::{ImportOptions, UnitsName};
 use crate::model::ids::{AreaKind, ClientKind, ID_BYTES_MAX, Id, MapId, SiteId};
 use crate::model::time::LATEST_MS;
 use crate::model::visit::Source;
-use crate::store::queries::{Group, Scope, SpanFilter};
+use crate::store::queries::Scope;
+use crate::store::spans::{Group, SpanFilter};
 
 /// A query string; a parameter that is unknown or of the wrong type is a 400 that names it.
 pub struct Query<T>(pub T);

@@ -8,7 +8,7 @@ use axum::response::Response;
 use chrono::{DateTime, Datelike, Timelike, Utc};
 
 use super::insight_dto::{AreaCapacity, Capacity, Peak, Peaks, Profile, ProfileHour, VisitorBucket, VisitorsAnswer};
-use super::occupancy::{require_areas, site_zone, whole};
+use super::occupancy::{require_areas, site_zone};
 use super::params::{CapacityParams, PeakParams, ProfileParams, Query, VisitorParams, Window, limit, time_zone};
 use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
@@ -17,7 +17,7 @@ use crate::model::calendar::{self, Width};
 use crate::model::metrics;
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
-use crate::store::queries::{self, Scope};
+use crate::store::spans;
 
 pub const PROFILE: Columns = &[
     ("weekday", Kind::Integer),
@@ -40,14 +40,15 @@ pub async fn profile(
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
     let filter = window.spans(&params.min_dwell)?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
+    let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
         let bounds = calendar::bounds(window.from_ms, window.to_ms, Width::Minutes(60), zone)?;
-        let spans = whole(queries::spans(conn, &scope, filter)?, areas.len());
+        let series = spans::series(conn, &past, &areas, &scope, filter, &bounds)?;
         // Seconds, client seconds, most at once, entries, most unique clients: of each hour of the week.
         let mut hours = [(0.0, 0.0, 0u64, 0u64, 0u64); 168];
-        for bucket in metrics::series(&spans, &bounds) {
+        for bucket in series.buckets {
             let Some(at) = DateTime::<Utc>::from_timestamp_millis(bucket.from_ms) else { continue };
             let local = at.with_timezone(&zone);
             let place = local.weekday().num_days_from_monday() * 24 + local.hour();
@@ -100,11 +101,12 @@ pub async fn peaks(
     let width = Width::parse(params.bucket.as_deref().unwrap_or("1d"))?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
     let limit = limit(&params.limit.or(Some("10".into())))?;
+    let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
-        let spans = whole(queries::spans(conn, &scope, filter)?, areas.len());
+        let spans = spans::stays(conn, &past, &areas, &scope, filter)?;
         let found = metrics::peaks(&spans, &bounds).into_iter().filter(|peak| withheld.allows(peak.max));
         let found = found.take(limit as usize);
         let peaks = found.map(|peak| Peak {
@@ -150,13 +152,13 @@ pub async fn capacity(
     let scope = params.scope()?;
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
     let filter = window.spans(&params.min_dwell)?;
+    let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let mut found = Vec::new();
         for area in areas {
             let Some(limit) = area.occupancy_limit.filter(|limit| *limit > 0) else { continue };
-            let one = Scope { area: Some(area.id.clone()), area_kind: Some(area.kind), ..scope.clone() };
-            let spans = queries::spans(conn, &one, filter)?;
+            let spans = spans::spans(conn, &past, std::slice::from_ref(&area), &scope, filter)?;
             let total = metrics::series(&spans, &[window.from_ms, window.to_ms]).remove(0);
             let over_ms = metrics::over_limit_ms(&spans, window.from_ms, window.to_ms, limit);
             let (mean, max) = (withheld.mean(total.mean), withheld.count(total.max));
@@ -204,12 +206,13 @@ pub async fn visitors(
     let filter = window.spans(&params.min_dwell)?;
     let width = Width::parse(params.bucket.as_deref().unwrap_or("1d"))?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
+    let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
         let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
-        let first_ms = queries::first_visits(conn, &scope, filter)?.into_iter().collect();
-        let found = metrics::visitors(&queries::spans(conn, &scope, filter)?, &first_ms, &bounds);
+        let first_ms = spans::first_visits(conn, &past, &areas, &scope, filter)?;
+        let found = metrics::visitors(&spans::spans(conn, &past, &areas, &scope, filter)?, &first_ms, &bounds);
         let buckets = found.into_iter().map(|bucket| {
             let returning = bucket.unique_clients - bucket.new_clients;
             let is_told = withheld.allows(bucket.new_clients) && withheld.allows(returning);

@@ -17,6 +17,7 @@ use crate::floorplan;
 use crate::model::calendar::{self, Width};
 use crate::model::floorplan::{Outline, Shape};
 use crate::model::ids::{AreaKind, Id, MapId};
+use crate::model::metrics::Series;
 use crate::model::settings::PresenceRules;
 use crate::model::time::EventTime;
 use crate::pipeline::Places;
@@ -51,7 +52,7 @@ pub async fn zone(State(api): State<Api>, JsonBody(asked): JsonBody<WhatIfZone>)
     let spans = spans.await.map_err(|_| ApiError::Stopped)??;
     Ok(Json(WhatIfAnswer {
         map_id,
-        occupancy: occupancy::answer(&spans, window, &bounds, zone, Withheld::default()),
+        occupancy: occupancy::answer(Series::of(&spans, &bounds), window, zone, Withheld::default()),
         dwell: dwell::answer(&spans, window, true, bands_of(&site), Withheld::default()),
     }))
 }

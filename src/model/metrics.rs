@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 
 use super::grouping;
 use super::settings::DwellBand;
@@ -143,14 +144,97 @@ pub fn series(spans: &[Span], bounds: &[i64]) -> Vec<Bucket> {
     series_and_total(spans, bounds).0
 }
 
-/// The same, and all of it as one bucket. Of many visits, two threads do the half each.
+/// The same, and all of it as one bucket.
 pub fn series_and_total(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket) {
+    let Counted { buckets, inside_ms, unique_clients } = counted(spans, bounds, &mut []);
+    let total = total(&buckets, inside_ms.iter().sum(), unique_clients);
+    (buckets, total)
+}
+
+/// A series, all of it as one bucket, and the clients just before its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    pub buckets: Vec<Bucket>,
+    pub total: Bucket,
+    pub current: u64,
+}
+
+impl Series {
+    pub fn of(spans: &[Span], bounds: &[i64]) -> Series {
+        let (buckets, total) = series_and_total(spans, bounds);
+        let current = bounds.last().map_or(0, |to_ms| current(spans, *to_ms));
+        Series { buckets, total, current }
+    }
+}
+
+/// A bucket, and what it takes to make a total of several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    pub bucket: Bucket,
+    pub inside_ms: i64,
+    /// Ascending.
+    pub clients: Vec<u32>,
+}
+
+/// The buckets of a series, which depend on nothing but the visits that touch or border on each.
+pub fn parts(spans: &[Span], bounds: &[i64]) -> Vec<Part> {
+    let mut clients = vec![Vec::new(); bounds.len().saturating_sub(1)];
+    let Counted { buckets, inside_ms, .. } = counted(spans, bounds, &mut clients);
+    let parts = buckets.into_iter().zip(inside_ms).zip(clients);
+    parts.map(|((bucket, inside_ms), clients)| Part { bucket, inside_ms, clients }).collect()
+}
+
+/// A series from its buckets, and all of it as one bucket.
+pub fn joined(parts: &[Arc<Part>]) -> (Vec<Bucket>, Bucket) {
+    let buckets: Vec<Bucket> = parts.iter().map(|part| part.bucket.clone()).collect();
+    // A bit for each client: their numbers lie close together.
+    let most = parts.iter().filter_map(|part| part.clients.last()).max().map_or(0, |most| *most as usize + 1);
+    let mut seen = vec![0u64; most.div_ceil(64)];
+    for client in parts.iter().flat_map(|part| &part.clients) {
+        seen[*client as usize / 64] |= 1 << (client % 64);
+    }
+    let unique_clients = seen.iter().map(|bits| u64::from(bits.count_ones())).sum();
+    let total = total(&buckets, parts.iter().map(|part| part.inside_ms).sum(), unique_clients);
+    (buckets, total)
+}
+
+fn total(buckets: &[Bucket], inside_ms: i64, unique_clients: u64) -> Bucket {
+    let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Bucket::empty(0, 0) };
+    Bucket {
+        min: buckets.iter().map(|bucket| bucket.min).min().unwrap_or(0),
+        max: buckets.iter().map(|bucket| bucket.max).max().unwrap_or(0),
+        mean: inside_ms as f64 / (last.to_ms - first.from_ms).max(1) as f64,
+        entries: buckets.iter().map(|bucket| bucket.entries).sum(),
+        exits: buckets.iter().map(|bucket| bucket.exits).sum(),
+        unique_clients,
+        ..Bucket::empty(first.from_ms, last.to_ms)
+    }
+}
+
+/// Clients at an instant just before `to_ms`, of the visits that touch a window that ends there.
+pub fn current(spans: &[Span], to_ms: i64) -> u64 {
+    let is_there = |span: &&Span| span.entered_ms < to_ms && span.end_ms >= to_ms && span.end_ms != span.entered_ms;
+    spans.iter().filter(is_there).count() as u64
+}
+
+struct Counted {
+    buckets: Vec<Bucket>,
+    /// Milliseconds spent in each.
+    inside_ms: Vec<i64>,
+    /// Of all of them.
+    unique_clients: u64,
+}
+
+/// Of many visits, two threads do the half each. Into `clients`, unless it is empty, go those of each bucket, ascending.
+fn counted(spans: &[Span], bounds: &[i64], clients: &mut [Vec<u32>]) -> Counted {
     let is_shared = spans.len() >= grouping::SHARED_MIN;
-    let ((mut buckets, mut total, inside_ms), changes) = if is_shared {
-        both(|| visits_by_bucket(spans, bounds), || Changes::of(spans))
+    let (mut counted, changes) = if is_shared {
+        let (changes, counted) = both(|| Changes::of(spans), || visits_by_bucket(spans, bounds, clients));
+        (counted, changes)
     } else {
-        (visits_by_bucket(spans, bounds), Changes::of(spans))
+        (visits_by_bucket(spans, bounds, clients), Changes::of(spans))
     };
+    let Counted { buckets, inside_ms, .. } = &mut counted;
     let half = if is_shared { buckets.len() / 2 } else { 0 };
     let (first, second) = buckets.split_at_mut(half);
     if is_shared {
@@ -158,16 +242,10 @@ pub fn series_and_total(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket)
     } else {
         levels_by_bucket(&changes, second);
     }
-    let whole_ms: i64 = inside_ms.iter().sum();
     for (bucket, inside_ms) in buckets.iter_mut().zip(inside_ms) {
-        bucket.mean = inside_ms as f64 / (bucket.to_ms - bucket.from_ms) as f64;
-        total.entries += bucket.entries;
-        total.exits += bucket.exits;
+        bucket.mean = *inside_ms as f64 / (bucket.to_ms - bucket.from_ms) as f64;
     }
-    total.min = buckets.iter().map(|bucket| bucket.min).min().unwrap_or(0);
-    total.max = buckets.iter().map(|bucket| bucket.max).max().unwrap_or(0);
-    total.mean = whole_ms as f64 / (total.to_ms - total.from_ms).max(1) as f64;
-    (buckets, total)
+    counted
 }
 
 /// The least and the most clients of each bucket.
@@ -185,12 +263,12 @@ fn levels_by_bucket(changes: &Changes, buckets: &mut [Bucket]) {
     }
 }
 
-/// Entries, exits and clients of each bucket, clients of all of them, and the milliseconds spent in each.
-fn visits_by_bucket(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket, Vec<i64>) {
+/// Entries, exits and clients of each bucket.
+fn visits_by_bucket(spans: &[Span], bounds: &[i64], clients: &mut [Vec<u32>]) -> Counted {
     let of = Buckets::new(bounds);
     let mut buckets: Vec<Bucket> = bounds.windows(2).map(|pair| Bucket::empty(pair[0], pair[1])).collect();
     let (begin_ms, end_ms) = (bounds.first().copied().unwrap_or(0), bounds.last().copied().unwrap_or(0));
-    let mut total = Bucket::empty(begin_ms, end_ms);
+    let mut unique_clients = 0;
     let mut inside_ms = vec![0i64; buckets.len()];
     // The last bucket that counts this client already.
     let (mut client, mut counted) = (None, None);
@@ -206,7 +284,7 @@ fn visits_by_bucket(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket, Vec
         }
         if client != Some(span.client) {
             (client, counted) = (Some(span.client), None);
-            total.unique_clients += 1;
+            unique_clients += 1;
         }
         let first = of.of(span.entered_ms.max(begin_ms)).unwrap_or(0);
         for (place, bucket) in buckets.iter_mut().enumerate().skip(first) {
@@ -217,10 +295,13 @@ fn visits_by_bucket(spans: &[Span], bounds: &[i64]) -> (Vec<Bucket>, Bucket, Vec
             if counted.is_none_or(|counted| counted < place) {
                 bucket.unique_clients += 1;
                 counted = Some(place);
+                if let Some(clients) = clients.get_mut(place) {
+                    clients.push(span.client);
+                }
             }
         }
     }
-    (buckets, total, inside_ms)
+    Counted { buckets, inside_ms, unique_clients }
 }
 
 /// When clients come and go, each ascending; those of no length left out.
@@ -425,12 +506,14 @@ pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: 
             None => unbanded += 1,
         }
     }
+    let mean_s = dwells_ms.iter().sum::<i64>() as f64 / dwells_ms.len() as f64 / 1000.0;
+    let [p95_ms, p90_ms, median_ms] = quantiles_ms(&mut dwells_ms, [0.95, 0.9, 0.5]);
     Some(Dwell {
         count: dwells_ms.len() as u64,
-        mean_s: dwells_ms.iter().sum::<i64>() as f64 / dwells_ms.len() as f64 / 1000.0,
-        median_s: quantile_ms(&mut dwells_ms, 0.5) / 1000.0,
-        p90_s: quantile_ms(&mut dwells_ms, 0.9) / 1000.0,
-        p95_s: quantile_ms(&mut dwells_ms, 0.95) / 1000.0,
+        mean_s,
+        median_s: median_ms / 1000.0,
+        p90_s: p90_ms / 1000.0,
+        p95_s: p95_ms / 1000.0,
         max_s: max_ms as f64 / 1000.0,
         histogram,
         bands: in_bands,
@@ -438,18 +521,30 @@ pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: 
     })
 }
 
-/// Of values in any order, at least one; O(n).
-fn quantile_ms(values: &mut [i64], q: f64) -> f64 {
-    let place = q * (values.len() - 1) as f64;
-    let (_, below, rest) = values.select_nth_unstable(place.floor() as usize);
-    let below = *below as f64;
-    let above = if place.fract() > 0.0 { rest.iter().min().map_or(below, |above| *above as f64) } else { below };
-    below + (above - below) * place.fract()
+/// Of values in any order, at least one; the higher quantiles first, since each need only be searched for below the one
+/// before. O(n).
+fn quantiles_ms<const N: usize>(values: &mut [i64], descending: [f64; N]) -> [f64; N] {
+    let most = (values.len() - 1) as f64;
+    let mut end = values.len();
+    descending.map(|q| {
+        let place = q * most;
+        let at = place.floor() as usize;
+        let (_, below, rest) = values[..end].select_nth_unstable(at);
+        let below = *below as f64;
+        // The next one comes right after it, for this quantile and those below.
+        let next = rest.iter().enumerate().min_by_key(|(_, value)| **value).map(|(next, _)| next);
+        let above = next.map_or(below, |next| {
+            rest.swap(0, next);
+            rest[0] as f64
+        });
+        end = end.min(at + 2);
+        below + (above - below) * place.fract()
+    })
 }
 
 /// `None` of nothing.
 pub fn median(values: &mut [i64]) -> Option<f64> {
-    (!values.is_empty()).then(|| quantile_ms(values, 0.5))
+    (!values.is_empty()).then(|| quantiles_ms(values, [0.5])[0])
 }
 
 #[cfg(test)]
@@ -490,6 +585,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn quantiles_are_those_of_sorted_values(mut values in prop::collection::vec(-20i64..20, 1..40)) {
+            let found = quantiles_ms(&mut values, [1.0, 0.95, 0.9, 0.5, 0.5, 0.0]);
+            values.sort();
+            let expected = [1.0, 0.95, 0.9, 0.5, 0.5, 0.0].map(|q: f64| {
+                let place = q * (values.len() - 1) as f64;
+                let (below, above) = (values[place.floor() as usize] as f64, values[place.ceil() as usize] as f64);
+                below + (above - below) * place.fract()
+            });
+            prop_assert_eq!(found, expected);
+        }
+
         /// Against counting at every single millisecond.
         #[test]
         fn peaks_and_time_over_a_limit_agree_with_counting_every_instant(
@@ -532,6 +639,22 @@ mod tests {
             let bounds: Vec<i64> = cuts.into_iter().collect();
             let (buckets, total) = series_and_total(&spans, &bounds);
             prop_assert_eq!(&total, &series(&spans, &[bounds[0], bounds[bounds.len() - 1]])[0]);
+            // Each bucket by itself, of what touches it or borders on it.
+            let parts: Vec<Arc<Part>> = bounds
+                .windows(2)
+                .flat_map(|pair| {
+                    let near = |span: &&Span| span.entered_ms < pair[1] && span.end_ms >= pair[0];
+                    parts(&spans.iter().filter(near).copied().collect::<Vec<_>>(), pair)
+                })
+                .map(Arc::new)
+                .collect();
+            prop_assert_eq!(joined(&parts), (buckets.clone(), total));
+            let stays = merge_by_client(spans.clone());
+            for pair in bounds.windows(2) {
+                let near = |span: &&Span| span.entered_ms < pair[1] && span.end_ms >= pair[0];
+                let near = merge_by_client(spans.iter().filter(near).copied().collect());
+                prop_assert_eq!(series(&near, pair), series(&stays, pair));
+            }
             for bucket in buckets {
                 let (from, to) = (bucket.from_ms, bucket.to_ms);
                 let at = |t: i64| spans.iter().filter(|s| s.entered_ms <= t && t < s.end_ms).count() as u64;

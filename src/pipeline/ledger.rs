@@ -12,6 +12,8 @@ use crate::store::writer::Drain;
 pub struct Ledger {
     /// In key order, so that the same changes write the same rows in the same order.
     visits: BTreeMap<VisitKey, Entry>,
+    /// From when on there are other visits than before, Unix milliseconds.
+    since_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -31,11 +33,12 @@ enum Before {
 
 impl Ledger {
     pub fn note(&mut self, change: &VisitChange) {
-        let (visit, exit, before) = match change {
-            VisitChange::Opened(visit) => (visit, None, Before::Nowhere),
-            VisitChange::Closed(visit, exit) => (visit, Some(*exit), Before::Open),
-            VisitChange::Reopened(visit, exit) => (visit, None, Before::Ended(*exit)),
+        let (visit, exit, before, since) = match change {
+            VisitChange::Opened(visit) => (visit, None, Before::Nowhere, visit.entered_at),
+            VisitChange::Closed(visit, exit) => (visit, Some(*exit), Before::Open, exit.exited_at),
+            VisitChange::Reopened(visit, exit) => (visit, None, Before::Ended(*exit), exit.exited_at),
         };
+        self.since_ms = Some(self.since_ms.map_or(since.0, |other_ms| other_ms.min(since.0)));
         self.visits.entry(visit.key).or_insert(Entry { before, visit: *visit, exit }).exit = exit;
     }
 
@@ -48,6 +51,7 @@ impl Ledger {
 
     /// Puts the rows to write and the visits to move into the drain.
     pub fn settle(self, drain: &mut Drain) {
+        drain.visits_since_ms = self.since_ms;
         for (key, Entry { before, visit, exit }) in self.visits {
             match (before, exit) {
                 (Before::Open, None) => continue,

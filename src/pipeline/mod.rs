@@ -318,6 +318,9 @@ struct Pipeline {
 /// that deliveries do not wait long for it; shorter ones cost more, since each time the last row groups are written anew.
 const LOG_BYTES: u64 = 6 << 20;
 
+/// What comes later than this, changes days that are kept in memory.
+const LATE_MS: i64 = 3_600_000;
+
 /// A second, in which the site clocks need not be looked at again.
 const TICK_MS: i64 = 1000;
 
@@ -356,7 +359,10 @@ impl Pipeline {
                     let Loaded { engine, open_visits, .. } = &mut self.loaded;
                     let now = self.clock.now();
                     let mut lent = Lent { writer: &mut self.writer, engine, open_visits, now, is_stale: false };
+                    // It may take any visit away, or put others in its place.
+                    let change = self.store.past().change(i64::MIN);
                     work(&mut lent);
+                    drop(change);
                     if lent.is_stale {
                         self.reload();
                     }
@@ -450,6 +456,9 @@ impl Pipeline {
         self.has_room();
         let now = self.clock.now();
         self.last_tick_ms = now.0;
+        let Defaults { rules, .. } = self.defaults;
+        let timeout_ms = rules.reported_timeout_ms.max(rules.presence_timeout_ms);
+        self.store.past().settle(now.0.saturating_sub(timeout_ms).saturating_sub(LATE_MS));
         let mut drain = Drain::default();
         match self.writer.read(|conn| self.loaded.alarms.unsilence(conn, now)) {
             Ok(notices) => drain.notices.list = notices,

@@ -11,7 +11,7 @@ use crate::model::ids::{AreaKey, ClientKey, DeliveryKey, MapKey, SiteKey, VisitK
 use crate::model::settings::PresenceRules;
 use crate::model::time::EventTime;
 use crate::model::visit::Source;
-use crate::store::restore::{self, NextKeys, TailFix};
+use crate::store::restore::{self, Ends, NewestFix, NextKeys, TailFix};
 use crate::store::{ReadConnection, Store, StoreError};
 
 /// Everything the pipeline keeps in memory.
@@ -25,9 +25,9 @@ pub struct Loaded {
     pub veils: Veils,
 }
 
-/// Reads it all. Costs a scan of the dedupe window's fixes and of every client.
+/// Reads it all. Costs a scan of when every fix was, and of all else within the dedupe window and every client.
 pub fn load(store: &Store, defaults: &Defaults) -> Result<Loaded, StoreError> {
-    store.read(|conn| {
+    store.read_all(|conn| {
         let next = restore::next_keys(conn)?;
         let window_ms = defaults.dedupe_window.0;
         let mut engine = Engine::new(defaults.dedupe_window, VisitKey(next.visit));
@@ -36,22 +36,24 @@ pub fn load(store: &Store, defaults: &Defaults) -> Result<Loaded, StoreError> {
         let places = Places::read(conn)?;
         places.enter_in(&mut directory);
         let unbound = places.give_to(&mut engine, defaults);
-        for (site, newest, received_at) in restore::clocks(conn)? {
+        let newest = restore::newest_fixes(conn)?;
+        let ends = Ends::of(&newest);
+        for (site, newest, received_at) in restore::clocks(conn, &ends)? {
             engine.restore_clock(site, newest, received_at);
         }
-        restore::each_recent_fix(conn, window_ms, |site, client, at, is_late| {
+        restore::each_recent_fix(conn, &ends, window_ms, |site, client, at, is_late| {
             engine.restore_fix(site, client, at, is_late);
         })?;
-        restore::each_newest_fix(conn, |site, client, at| {
-            engine.restore_fix(site, client, at, false);
-        })?;
+        for fix in &newest {
+            engine.restore_fix(fix.site, fix.client, fix.at, false);
+        }
         for t in restore::transitions(conn, window_ms)? {
             engine.restore_transition(t.site, t.client, t.area, t.trigger, t.at, t.is_late);
         }
         restore::each_fingerprint(conn, window_ms, |site, print, at, is_received_time| {
             engine.restore_other(site, print, at, is_received_time);
         })?;
-        let open_visits = restore_visits(conn, &places, defaults, &mut engine)?;
+        let open_visits = restore_visits(conn, &places, defaults, &newest, &mut engine)?;
         alarms::give_rules(conn, &places, &mut engine)?;
         let alarms = Alarms::restore(conn, &mut engine)?;
         let veils = Veils::of(&places.sites);
@@ -67,16 +69,18 @@ fn restore_visits(
     conn: &ReadConnection,
     places: &Places,
     defaults: &Defaults,
+    newest: &[NewestFix],
     engine: &mut Engine,
 ) -> Result<i64, StoreError> {
     let rules_max = places.rules_max(defaults);
     // A sign that takes back a timeout lies within that timeout; it may come as late again as duplicates may.
     let back_ms = defaults.dedupe_window.0 + rules_max.reported_timeout_ms.max(rules_max.presence_timeout_ms);
-    let visits = restore::live_visits(conn, back_ms)?;
-    let clients: FxHashSet<ClientKey> =
-        visits.iter().filter(|live| live.visit.source == Source::Computed).map(|live| live.visit.client).collect();
-    let clients: Vec<ClientKey> = clients.into_iter().collect();
-    let tail = restore::tail_fixes(conn, &clients, rules_max.exit_grace_ms)?;
+    let visits = restore::live_visits(conn, &Ends::of(newest), back_ms)?;
+    let computed = visits.iter().filter(|live| live.visit.source == Source::Computed);
+    let clients: FxHashSet<(SiteKey, ClientKey)> = computed.map(|live| (live.visit.site, live.visit.client)).collect();
+    let newest: Vec<NewestFix> =
+        newest.iter().filter(|fix| clients.contains(&(fix.site, fix.client))).copied().collect();
+    let tail = restore::tail_fixes(conn, &newest, rules_max.exit_grace_ms)?;
     let tracks = Tracks::new(places, tail, restore::rebuilt_through(conn)?);
     let mut open = 0;
     for live in visits {

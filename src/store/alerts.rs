@@ -175,12 +175,18 @@ pub fn labels(conn: &Connection) -> Result<Labels, StoreError> {
 
 /// When something last came from each of the maps that rules watch for that. Costs a scan of their fixes.
 pub fn maps_heard(conn: &Connection) -> Result<Vec<(SiteKey, MapKey, EventTime)>, StoreError> {
-    let sql = "SELECT site_key, map_key, epoch_ms(max(event_at)) FROM (
-                   SELECT site_key, map_key, event_at FROM store.fixes
-                   UNION ALL SELECT site_key, map_key, event_at FROM store.transitions)
-               WHERE map_key IN (SELECT map_key FROM store.alert_rules WHERE valid_to IS NULL AND condition = 'no_data')
-               GROUP BY site_key, map_key";
-    ask(conn, sql, vec![], |row| Ok((SiteKey(row.get(0)?), MapKey(row.get(1)?), EventTime(row.get(2)?))))
+    let watched = "SELECT map_key FROM store.alert_rules
+                   WHERE valid_to IS NULL AND condition = 'no_data' AND map_key IS NOT NULL";
+    if ask(conn, watched, vec![], |row| row.get::<_, i32>(0))?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT site_key, map_key, epoch_ms(max(event_at)) FROM (
+             SELECT site_key, map_key, event_at FROM store.fixes
+             UNION ALL SELECT site_key, map_key, event_at FROM store.transitions)
+         WHERE map_key IN ({watched}) GROUP BY site_key, map_key"
+    );
+    ask(conn, &sql, vec![], |row| Ok((SiteKey(row.get(0)?), MapKey(row.get(1)?), EventTime(row.get(2)?))))
 }
 
 /// An alert to be ended.

@@ -16,6 +16,7 @@ mod handover;
 pub mod history;
 mod migrate;
 pub mod outbox;
+pub mod past;
 mod patterns;
 pub mod places;
 pub mod plans;
@@ -24,6 +25,7 @@ pub mod rebuilds;
 pub mod restore;
 pub mod row;
 pub mod sites;
+pub mod spans;
 pub mod sql;
 pub mod writer;
 
@@ -32,6 +34,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use duckdb::{Config, Connection};
+
+use past::Past;
 
 /// A connection lent to a question.
 pub use duckdb::Connection as ReadConnection;
@@ -107,6 +111,7 @@ struct Inner {
     is_settled: Mutex<bool>,
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
+    past: Arc<Past>,
     /// Last, so that the file is closed before it may be opened again.
     _turn: Turn,
 }
@@ -145,6 +150,9 @@ const USE_FILE: &str = "USE footfall";
 /// meanwhile.
 const ROW_GROUP_ROWS: usize = 61_440;
 
+/// Ended visits that are kept in memory: 9 million of them.
+const PAST_BYTES: usize = 256 << 20;
+
 /// Connections kept for the next reader; more may be in use at once.
 const IDLE_MAX: usize = 8;
 
@@ -162,6 +170,7 @@ impl Store {
             is_settled: Mutex::new(false),
             root: Mutex::new(root),
             idle: Mutex::default(),
+            past: Arc::new(Past::new(PAST_BYTES)),
             _turn: turn,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -169,6 +178,11 @@ impl Store {
 
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// What is kept in memory of the past.
+    pub fn past(&self) -> &Arc<Past> {
+        &self.inner.past
     }
 
     /// Bytes of the file's disk that may still be written; none where the system does not tell.
@@ -213,6 +227,17 @@ impl Store {
         conn.execute_batch("SET GLOBAL lock_configuration = true")?;
         *is_settled = true;
         Ok(())
+    }
+
+    /// Runs a question about all that is stored, on a connection of its own.
+    pub fn read_all<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let conn = self.connection()?;
+        // A table of as many places as there are clients, instead of a hash of each row: half the time. Once settings are
+        // as they are it has to go without.
+        if !*self.inner.is_settled.lock().expect("no one panics while it settles") {
+            conn.execute_batch("SET SESSION perfect_ht_threshold = 20")?;
+        }
+        question(&conn)
     }
 
     /// A connection of its own on which functions have bounds, for what people ask.

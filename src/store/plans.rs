@@ -166,6 +166,7 @@ pub fn access_points(conn: &Connection, map_key: i32) -> Result<Vec<AccessPointR
 /// An area with one of its versions.
 #[derive(Clone, Debug)]
 pub struct AreaRow {
+    pub key: i32,
     pub kind: AreaKind,
     pub id: String,
     pub name: Option<String>,
@@ -193,10 +194,11 @@ const AREA_COLUMNS: &str =
     v.feature, v.feature_units, v.feature_ppm, coalesce(v.version, 0), epoch_ms(v.valid_from), epoch_ms(v.valid_to),
     v.area_key IS NOT NULL,
     coalesce(a.authoritative_source, CASE WHEN a.kind = 0 AND v.area_key IS NOT NULL THEN 0 ELSE 1 END),
-    a.exit_grace_s, a.presence_timeout_s, a.reported_timeout_s";
+    a.exit_grace_s, a.presence_timeout_s, a.reported_timeout_s, a.area_key";
 
 fn area_row(row: &duckdb::Row<'_>) -> Result<AreaRow, duckdb::Error> {
     Ok(AreaRow {
+        key: row.get(20)?,
         kind: area_kind(row.get(0)?),
         id: row.get(1)?,
         name: row.get(2)?,

@@ -1,7 +1,5 @@
 //! One function per question, returning typed rows. Every one reads what was committed.
 
-use std::collections::{BTreeMap, HashMap};
-
 use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params_from_iter};
 
@@ -9,8 +7,7 @@ use super::StoreError;
 use super::columns::ask_columns;
 use super::restore::{RuleSettings, area_kind, client_kind, ended, pseudonyms, source};
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
-use crate::model::metrics::Span;
-use crate::model::movement::{self, STAYS, Stand, Step};
+use crate::model::movement::{self, Stand};
 use crate::model::settings::Pseudonyms;
 use crate::model::visit::{Ended, Source};
 
@@ -32,7 +29,7 @@ pub struct Scope {
 
 impl Scope {
     /// The first eight parameters of every question that has a scope.
-    fn params(&self) -> Vec<Value> {
+    pub(super) fn params(&self) -> Vec<Value> {
         vec![
             text(&self.site),
             text(&self.map),
@@ -46,49 +43,8 @@ impl Scope {
     }
 }
 
-impl Scope {
-    /// Joins clients to a question about visits `e` only where something is asked of them: there may be millions.
-    fn about_clients(&self, sql: &str, is_wanted: bool) -> String {
-        let is_wanted = is_wanted || self.client_kind.is_some() || self.is_randomised.is_some();
-        about_clients(sql, "e", is_wanted, ["$4", "$5"])
-    }
-
-    /// The areas, and which source counts in each; `None` where there are none.
-    fn chosen(&self, conn: &Connection) -> Result<Option<Chosen>, StoreError> {
-        let [site, map, area, kind, source, _, tag, _] = <[Value; 8]>::try_from(self.params()).expect("eight of them");
-        let params = vec![site, map, area, kind, source, tag];
-        let found = ask(conn, include_str!("sql/chosen.sql"), params, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Chosen::new(&found))
-    }
-}
-
-/// Areas that are asked for, to be looked up millions of times.
-struct Chosen {
-    least: i32,
-    /// By how much an area's key is above the least: a bit for each source that counts.
-    sources: Vec<u8>,
-}
-
-impl Chosen {
-    fn new(areas: &[(i32, u8)]) -> Option<Chosen> {
-        let (least, most) = (areas.iter().map(|area| area.0).min()?, areas.iter().map(|area| area.0).max()?);
-        let mut sources = vec![0; most.abs_diff(least) as usize + 1];
-        areas.iter().for_each(|(key, source)| sources[key.abs_diff(least) as usize] |= 1 << source);
-        Some(Chosen { least, sources })
-    }
-
-    /// Of keys within [`Chosen::range`].
-    fn has(&self, key: i32, source: u8) -> bool {
-        self.sources[key.abs_diff(self.least) as usize] & 1 << source != 0
-    }
-
-    fn range(&self) -> [Value; 2] {
-        [Value::Int(self.least), Value::Int(self.least + self.sources.len() as i32 - 1)]
-    }
-}
-
 /// Puts clients k into a question about `table`; the parameters are the wanted kind, and whether addresses are randomised.
-fn about_clients(sql: &str, table: &str, is_wanted: bool, [kind, randomised]: [&str; 2]) -> String {
+pub(super) fn about_clients(sql: &str, table: &str, is_wanted: bool, [kind, randomised]: [&str; 2]) -> String {
     let (join, filter) = if is_wanted {
         (
             format!("JOIN store.clients_now k ON k.client_key = {table}.client_key"),
@@ -101,61 +57,6 @@ fn about_clients(sql: &str, table: &str, is_wanted: bool, [kind, randomised]: [&
         (String::new(), format!("{kind} IS NULL AND {randomised} IS NULL"))
     };
     sql.replace("/*clients*/", &join).replace("/*of clients*/", &filter)
-}
-
-/// What visits are grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    Area,
-    Map,
-    Site,
-    /// A visit of an area with several tags belongs to each.
-    Tag,
-    ClientKind,
-}
-
-impl Group {
-    pub fn from_name(name: &str) -> Option<Group> {
-        match name {
-            "area" => Some(Group::Area),
-            "map" => Some(Group::Map),
-            "site" => Some(Group::Site),
-            "tag" => Some(Group::Tag),
-            "kind" => Some(Group::ClientKind),
-            _ => None,
-        }
-    }
-
-    /// Key and name of what an area belongs to, and what they need; `None` where it is no matter of areas.
-    fn sql(self) -> Option<(&'static str, &'static str, &'static str)> {
-        match self {
-            Group::Area => Some(("c.area_id", "c.name", "")),
-            Group::Map => Some((
-                "c.map_id",
-                "(SELECT v.name FROM store.maps m JOIN store.map_versions v USING (map_key) \
-                  WHERE m.map_id = c.map_id AND v.valid_to IS NULL)",
-                "",
-            )),
-            Group::Site => Some(("c.site_id", "(SELECT s.name FROM store.sites s WHERE s.site_id = c.site_id)", "")),
-            Group::Tag => Some(("t.tag", "t.tag", ", unnest(from_json(c.tags, '[\"VARCHAR\"]')) AS t(tag)")),
-            Group::ClientKind => None,
-        }
-    }
-}
-
-/// A window of event time, and which visits of it.
-#[derive(Clone, Copy, Debug)]
-pub struct SpanFilter {
-    pub from_ms: i64,
-    pub to_ms: i64,
-    pub min_dwell_s: Option<f64>,
-}
-
-impl SpanFilter {
-    fn params(&self) -> [Value; 3] {
-        let min_dwell = self.min_dwell_s.map_or(Value::Null, Value::Double);
-        [Value::BigInt(self.from_ms), Value::BigInt(self.to_ms), min_dwell]
-    }
 }
 
 /// Clients in one area now.
@@ -193,155 +94,6 @@ pub fn occupancy(conn: &Connection, scope: &Scope) -> Result<Vec<OccupancyRow>, 
     })
 }
 
-/// The visits of a scope that touch the window, in any order.
-pub fn spans(conn: &Connection, scope: &Scope, filter: SpanFilter) -> Result<Vec<Span>, StoreError> {
-    let mut spans = Vec::new();
-    each_span(conn, scope, filter, false, |span, _, _| spans.push(span))?;
-    Ok(spans)
-}
-
-/// The first seven parameters of a question about visits.
-fn visit_params(scope: &Scope, filter: SpanFilter, chosen: &Chosen) -> Vec<Value> {
-    let kind = code(scope.client_kind.map(|kind| kind as u8));
-    let is_randomised = code(scope.is_randomised.map(u8::from));
-    filter.params().into_iter().chain([kind, is_randomised]).chain(chosen.range()).collect()
-}
-
-/// Hands each visit on, with its area and its client's kind, which is 0 unless `with_kind`.
-fn each_span(
-    conn: &Connection,
-    scope: &Scope,
-    filter: SpanFilter,
-    with_kind: bool,
-    mut take: impl FnMut(Span, i32, u8),
-) -> Result<(), StoreError> {
-    let Some(chosen) = scope.chosen(conn)? else { return Ok(()) };
-    let sql = scope.about_clients(include_str!("sql/spans.sql"), with_kind);
-    let sql = sql.replace("/*kind*/", if with_kind { "k.kind" } else { "0::UTINYINT" });
-    ask_columns(conn, &sql, visit_params(scope, filter, &chosen), |batch| {
-        let (clients, areas, sources, kinds) =
-            (batch.integers(0)?, batch.integers(3)?, batch.bytes(4)?, batch.bytes(5)?);
-        let (entered, exited) = (batch.times(1)?, batch.times(2)?);
-        for row in (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row])) {
-            let client = clients[row].cast_unsigned();
-            let span = Span::new(client, entered.ms(row), exited.ms_or_null(row));
-            take(span, areas[row], kinds[row]);
-        }
-        Ok(())
-    })
-}
-
-/// The visits of one group.
-#[derive(Clone, Debug)]
-pub struct SpanGroup {
-    /// Null: what belongs to none, such as an area on no map.
-    pub key: Option<String>,
-    pub name: Option<String>,
-    pub spans: Vec<Span>,
-}
-
-/// The same, in groups, by key.
-pub fn grouped_spans(
-    conn: &Connection,
-    scope: &Scope,
-    filter: SpanFilter,
-    group: Group,
-) -> Result<Vec<SpanGroup>, StoreError> {
-    let mut groups: BTreeMap<Option<String>, SpanGroup> = BTreeMap::new();
-    let Some((key, name, unnest)) = group.sql() else {
-        each_span(conn, scope, filter, true, |span, _, kind| {
-            let key = Some(client_kind(kind).name().to_owned());
-            let group = groups.entry(key.clone()).or_insert_with(|| SpanGroup { key, name: None, spans: Vec::new() });
-            group.spans.push(span);
-        })?;
-        return Ok(groups.into_values().collect());
-    };
-    let sql = format!("SELECT c.area_key, {key}, {name} FROM store.areas_now c{unnest}");
-    let mut belongs: HashMap<i32, Vec<Option<String>>> = HashMap::new();
-    let mut names: HashMap<Option<String>, Option<String>> = HashMap::new();
-    for (area, key, name) in ask(conn, &sql, Vec::new(), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
-        let key: Option<String> = key;
-        names.insert(key.clone(), name);
-        belongs.entry(area).or_default().push(key);
-    }
-    let mut by_area: HashMap<i32, Vec<Span>> = HashMap::new();
-    each_span(conn, scope, filter, false, |span, area, _| by_area.entry(area).or_default().push(span))?;
-    for (area, spans) in by_area {
-        for key in belongs.get(&area).into_iter().flatten() {
-            let name = || names.get(key).cloned().flatten();
-            let group = groups.entry(key.clone());
-            let group = group.or_insert_with(|| SpanGroup { key: key.clone(), name: name(), spans: Vec::new() });
-            group.spans.extend(&spans);
-        }
-    }
-    Ok(groups.into_values().collect())
-}
-
-/// How often clients went from one area to another.
-#[derive(Clone, Debug)]
-pub struct FlowRow {
-    pub from_id: String,
-    pub from_name: Option<String>,
-    pub to_id: String,
-    pub to_name: Option<String>,
-    pub count: i64,
-    pub unique_clients: i64,
-    /// Between leaving one and entering the other; null where none had left.
-    pub median_gap_s: Option<f64>,
-}
-
-/// Flows whose second visit began in the window, the most frequent first.
-pub fn flows(
-    conn: &Connection,
-    scope: &Scope,
-    filter: SpanFilter,
-    flow_gap_s: f64,
-) -> Result<Vec<FlowRow>, StoreError> {
-    let Some(chosen) = scope.chosen(conn)? else { return Ok(Vec::new()) };
-    let mut params = visit_params(scope, filter, &chosen);
-    params.push(Value::Double(flow_gap_s));
-    let mut steps = Vec::new();
-    ask_columns(conn, &scope.about_clients(include_str!("sql/flows.sql"), false), params, |batch| {
-        let (sites, clients, areas, sources) =
-            (batch.integers(0)?, batch.integers(1)?, batch.integers(2)?, batch.bytes(3)?);
-        let (visits, entered, exited) = (batch.longs(4)?, batch.times(5)?, batch.times(6)?);
-        let asked_for = (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row]));
-        steps.extend(asked_for.map(|row| Step {
-            site: sites[row],
-            client: clients[row],
-            area: areas[row],
-            visit: visits[row],
-            entered_ms: entered.ms(row),
-            exited_ms: exited.ms_or_null(row).unwrap_or(STAYS),
-        }));
-        Ok(())
-    })?;
-    let sql = "SELECT area_key, area_id, name FROM store.areas_now";
-    let areas = ask(conn, sql, Vec::new(), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
-    let areas: HashMap<i32, (String, Option<String>)> = areas.into_iter().collect();
-    let area = |key: i32| areas.get(&key).cloned().unwrap_or_default();
-    let gap_ms = (flow_gap_s * 1000.0) as i64;
-    let mut rows: Vec<FlowRow> = movement::flows(&steps, filter.from_ms, gap_ms)
-        .into_iter()
-        .map(|flow| {
-            let ((from_id, from_name), (to_id, to_name)) = (area(flow.from), area(flow.to));
-            let median_gap_s = flow.median_gap_ms.map(|ms| ms / 1000.0);
-            let (count, unique_clients) = (flow.count as i64, flow.unique_clients as i64);
-            FlowRow { from_id, from_name, to_id, to_name, count, unique_clients, median_gap_s }
-        })
-        .collect();
-    rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.from_id, &a.to_id).cmp(&(&b.from_id, &b.to_id))));
-    Ok(rows)
-}
-
-/// When each client of a scope first entered it, of those that did before the window's end.
-pub fn first_visits(conn: &Connection, scope: &Scope, filter: SpanFilter) -> Result<Vec<(u32, i64)>, StoreError> {
-    let [_, to, min_dwell] = filter.params();
-    let mut params = scope.params();
-    params.extend([to, min_dwell]);
-    ask(conn, include_str!("sql/first_visits.sql"), params, |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
 /// Which fixes of a map.
 #[derive(Clone, Debug)]
 pub struct HeatmapFilter {
@@ -367,13 +119,18 @@ pub struct CellRow {
 
 /// Cells with fixes, row by row.
 pub fn heatmap(conn: &Connection, filter: &HeatmapFilter) -> Result<Vec<CellRow>, StoreError> {
+    // Asked for by itself: keys that are known when it is planned are looked for as the rows are read, not joined to them.
+    let place = "SELECT map_key, site_key FROM store.maps WHERE map_id = ? AND site_key IS NOT NULL";
+    let place = ask(conn, place, vec![Value::Text(filter.map.clone())], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((map, site)) = place.into_iter().next() else { return Ok(Vec::new()) };
     let params = vec![
-        Value::Text(filter.map.clone()),
+        Value::Int(map),
         Value::BigInt(filter.from_ms),
         Value::BigInt(filter.to_ms),
         code(filter.client_kind.map(|kind| kind as u8)),
         code(filter.is_randomised.map(u8::from)),
         Value::BigInt(filter.stay_max_ms),
+        Value::Int(site),
     ];
     let of_clients = filter.client_kind.is_some() || filter.is_randomised.is_some();
     let sql = about_clients(include_str!("sql/heatmap.sql"), "f", of_clients, ["$4", "$5"]);

@@ -1,10 +1,13 @@
 //! Writes what one drain of the queue brought, in one transaction.
 
+use std::sync::Arc;
+
 use duckdb::{Appender, Connection};
 
 use super::alerts::{self, Resolved};
 use super::handover::Tray;
 use super::outbox::{self, AlertEvent, Notices};
+use super::past::Past;
 use super::row::{self, Row};
 use super::{Store, StoreError, allocation};
 use crate::model::alert::AlarmId;
@@ -41,6 +44,8 @@ pub struct Drain {
     pub no_longer_open: Vec<VisitKey>,
     /// Visits that had ended before this drain and go on after all.
     pub no_longer_ended: Vec<VisitKey>,
+    /// From when on there are other visits than before, Unix milliseconds; none where all stay as they are.
+    pub visits_since_ms: Option<i64>,
     /// Alerts that fired.
     pub alerts: Vec<row::Alert>,
     /// Alerts that are over, of this drain or an earlier one.
@@ -73,6 +78,7 @@ impl Drain {
 pub struct Writer {
     conn: Connection,
     tray: Tray,
+    past: Arc<Past>,
 }
 
 impl Writer {
@@ -80,13 +86,14 @@ impl Writer {
         let conn = store.connection()?;
         // One for each table of a drain, and some.
         conn.set_prepared_statement_cache_capacity(64);
-        Ok(Writer { conn, tray: Tray::new() })
+        Ok(Writer { conn, tray: Tray::new(), past: store.past().clone() })
     }
 
     /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
     /// alerts.
     pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
-        let Writer { conn, tray } = self;
+        let Writer { conn, tray, past } = self;
+        let _change = drain.visits_since_ms.map(|since_ms| past.change(since_ms));
         in_transaction(conn, |conn| {
             tray.append(conn, &drain.sites)?;
             tray.append(conn, &drain.maps)?;

@@ -1,0 +1,710 @@
+//! Questions about visits over time: the settled days from memory, the rest from the file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use duckdb::Connection;
+use duckdb::types::Value;
+use rustc_hash::FxHashMap;
+
+use super::StoreError;
+use super::columns::ask_columns;
+use super::past::{Day, Known, Past, PastVisit, each_visit};
+use super::plans::AreaRow;
+use super::queries::{Scope, about_clients, ask, code};
+use super::restore::client_kind;
+use crate::model::metrics::{self, Part, Series, Span};
+use crate::model::movement::{self, STAYS, Step};
+use crate::model::visit::Source;
+
+impl Scope {
+    /// Whether anything is asked of clients.
+    fn is_about_clients(&self) -> bool {
+        self.client_kind.is_some() || self.is_randomised.is_some()
+    }
+
+    /// Joins clients to a question about visits `e` only where something is asked of them: there may be millions.
+    fn about_clients(&self, sql: &str, is_wanted: bool) -> String {
+        about_clients(sql, "e", is_wanted || self.is_about_clients(), ["$4", "$5"])
+    }
+}
+
+impl AreaRow {
+    /// The code of the source whose visits count: the one asked for, or else the authoritative one.
+    fn counted(&self, asked_for: Option<Source>) -> u8 {
+        asked_for.unwrap_or(self.source) as u8
+    }
+}
+
+/// Areas that are asked for, to be looked up millions of times.
+struct Chosen {
+    least: i32,
+    /// By how much an area's key is above the least: a bit for each source that counts.
+    sources: Vec<u8>,
+}
+
+impl Chosen {
+    /// Of each area the source that is asked for, or else its authoritative one; `None` of no areas.
+    fn of(areas: &[AreaRow], source: Option<Source>) -> Option<Chosen> {
+        let (least, most) = (areas.iter().map(|area| area.key).min()?, areas.iter().map(|area| area.key).max()?);
+        let mut sources = vec![0; most.abs_diff(least) as usize + 1];
+        for area in areas {
+            sources[area.key.abs_diff(least) as usize] |= 1 << area.counted(source);
+        }
+        Some(Chosen { least, sources })
+    }
+
+    fn has(&self, key: i32, source: u8) -> bool {
+        let above = i64::from(key) - i64::from(self.least);
+        let sources = usize::try_from(above).ok().and_then(|above| self.sources.get(above));
+        sources.is_some_and(|sources| sources & 1 << source != 0)
+    }
+
+    /// The least and the greatest key.
+    fn range(&self) -> RangeInclusive<i32> {
+        self.least..=self.least + self.sources.len() as i32 - 1
+    }
+
+    fn params(&self) -> [Value; 2] {
+        let (least, most) = self.range().into_inner();
+        [Value::Int(least), Value::Int(most)]
+    }
+
+    fn each_of(&self, day: &Day, take: impl FnMut(PastVisit)) {
+        day.each(self.range(), |area, source| self.has(area, source), take);
+    }
+}
+
+/// What visits are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Area,
+    Map,
+    Site,
+    /// A visit of an area with several tags belongs to each.
+    Tag,
+    ClientKind,
+}
+
+impl Group {
+    pub fn from_name(name: &str) -> Option<Group> {
+        match name {
+            "area" => Some(Group::Area),
+            "map" => Some(Group::Map),
+            "site" => Some(Group::Site),
+            "tag" => Some(Group::Tag),
+            "kind" => Some(Group::ClientKind),
+            _ => None,
+        }
+    }
+
+    /// Key and name of what an area belongs to, and what they need; `None` where it is no matter of areas.
+    fn sql(self) -> Option<(&'static str, &'static str, &'static str)> {
+        match self {
+            Group::Area => Some(("c.area_id", "c.name", "")),
+            Group::Map => Some((
+                "c.map_id",
+                "(SELECT v.name FROM store.maps m JOIN store.map_versions v USING (map_key) \
+                  WHERE m.map_id = c.map_id AND v.valid_to IS NULL)",
+                "",
+            )),
+            Group::Site => Some(("c.site_id", "(SELECT s.name FROM store.sites s WHERE s.site_id = c.site_id)", "")),
+            Group::Tag => Some(("t.tag", "t.tag", ", unnest(from_json(c.tags, '[\"VARCHAR\"]')) AS t(tag)")),
+            Group::ClientKind => None,
+        }
+    }
+}
+
+/// A window of event time, and which visits of it.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanFilter {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub min_dwell_s: Option<f64>,
+}
+
+impl SpanFilter {
+    fn params(&self) -> [Value; 3] {
+        let min_dwell = self.min_dwell_s.map_or(Value::Null, Value::Double);
+        [Value::BigInt(self.from_ms), Value::BigInt(self.to_ms), min_dwell]
+    }
+
+    /// Whether an ended visit lasted as long as asked for, and neither ended before the window nor began after it.
+    fn has(&self, visit: &PastVisit) -> bool {
+        let dwell_ms = visit.exited_ms - visit.entered_ms;
+        visit.entered_ms < self.to_ms
+            && visit.exited_ms >= self.from_ms
+            && self.min_dwell_s.is_none_or(|min_s| dwell_ms as f64 >= min_s * 1000.0)
+    }
+}
+
+/// The visits that touch the window: those of settled days from memory, the rest from the file. `None` where the file is
+/// to be asked for all of them.
+fn kept<T>(
+    conn: &Connection,
+    past: &Past,
+    scope: &Scope,
+    filter: SpanFilter,
+    chosen: &Chosen,
+    mut make: impl FnMut(PastVisit) -> T,
+) -> Result<Option<Vec<T>>, StoreError> {
+    if scope.is_about_clients() {
+        return Ok(None);
+    }
+    let Some(view) = past.view(conn, filter.from_ms, filter.to_ms)? else { return Ok(None) };
+    // Room for all at once: to move hundreds of thousands to where there is more takes as long as to find them.
+    let mut found = Vec::with_capacity(view.days.iter().map(|day| day.count(chosen.range())).sum());
+    for day in &view.days {
+        chosen.each_of(day, |visit| {
+            if filter.has(&visit) {
+                found.push(make(visit));
+            }
+        });
+    }
+    let [_, to, min_dwell] = filter.params();
+    let mut params = vec![Value::BigInt(view.end_ms()), to, min_dwell];
+    params.extend(chosen.params());
+    each_visit(conn, include_str!("sql/recent_visits.sql"), params, |visit| {
+        if chosen.has(visit.area, visit.source) {
+            found.push(make(visit));
+        }
+    })?;
+    Ok(past.holds(&view).then_some(found))
+}
+
+/// The visits of a scope that touch the window, in any order.
+pub fn spans(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+) -> Result<Vec<Span>, StoreError> {
+    collect(conn, past, areas, scope, filter, |span, _| span)
+}
+
+/// The same; of several areas together a client that is in two at once, or in one right after the other, is there once.
+pub fn stays(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+) -> Result<Vec<Span>, StoreError> {
+    let spans = spans(conn, past, areas, scope, filter)?;
+    Ok(if areas.len() > 1 { metrics::merge_by_client(spans) } else { spans })
+}
+
+/// The series of stays. Buckets of settled days are kept for the next time.
+pub fn series(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+    bounds: &[i64],
+) -> Result<Series, StoreError> {
+    if !scope.is_about_clients()
+        && filter.min_dwell_s.is_none()
+        && let Some(known) = past.known(areas.iter().map(|area| (area.key, area.counted(scope.source))), bounds)
+        && let Some(series) = with_known(conn, past, areas, scope, filter, bounds, known)?
+    {
+        return Ok(series);
+    }
+    Ok(Series::of(&stays(conn, past, areas, scope, filter)?, bounds))
+}
+
+/// A series with the buckets that are known; `None` where visits changed meanwhile.
+fn with_known(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+    bounds: &[i64],
+    mut known: Known,
+) -> Result<Option<Series>, StoreError> {
+    let mut current = 0;
+    for run in known.unknown() {
+        let own = &bounds[run.start..=run.end];
+        let (from_ms, to_ms) = (own[0], own[own.len() - 1]);
+        let stays = stays(conn, past, areas, scope, SpanFilter { from_ms, to_ms, ..filter })?;
+        // The last bucket is cut by the window's end, so it is never known.
+        current = metrics::current(&stays, to_ms);
+        for (place, part) in run.zip(metrics::parts(&stays, own)) {
+            known.parts[place] = Some(Arc::new(part));
+        }
+    }
+    if !past.keep_parts(&known) {
+        return Ok(None);
+    }
+    let parts: Vec<Arc<Part>> = known.parts.into_iter().flatten().collect();
+    let (buckets, total) = metrics::joined(&parts);
+    Ok(Some(Series { buckets, total, current }))
+}
+
+fn collect<T>(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+    make: impl Fn(Span, i32) -> T,
+) -> Result<Vec<T>, StoreError> {
+    let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(Vec::new()) };
+    let kept = kept(conn, past, scope, filter, &chosen, |visit| {
+        let exited_ms = (visit.exited_ms < i64::MAX).then_some(visit.exited_ms);
+        make(Span::new(visit.client.cast_unsigned(), visit.entered_ms, exited_ms), visit.area)
+    })?;
+    if let Some(kept) = kept {
+        return Ok(kept);
+    }
+    let mut found = Vec::new();
+    each_span(conn, scope, filter, &chosen, false, |span, area, _| found.push(make(span, area)))?;
+    Ok(found)
+}
+
+/// The first seven parameters of a question about visits.
+fn visit_params(scope: &Scope, filter: SpanFilter, chosen: &Chosen) -> Vec<Value> {
+    let kind = code(scope.client_kind.map(|kind| kind as u8));
+    let is_randomised = code(scope.is_randomised.map(u8::from));
+    filter.params().into_iter().chain([kind, is_randomised]).chain(chosen.params()).collect()
+}
+
+/// Hands each visit on as the file has it, with its area and its client's kind, which is 0 unless `with_kind`.
+fn each_span(
+    conn: &Connection,
+    scope: &Scope,
+    filter: SpanFilter,
+    chosen: &Chosen,
+    with_kind: bool,
+    mut take: impl FnMut(Span, i32, u8),
+) -> Result<(), StoreError> {
+    let sql = scope.about_clients(include_str!("sql/spans.sql"), with_kind);
+    let sql = sql.replace("/*kind*/", if with_kind { "k.kind" } else { "0::UTINYINT" });
+    ask_columns(conn, &sql, visit_params(scope, filter, chosen), |batch| {
+        let (clients, areas, sources, kinds) =
+            (batch.integers(0)?, batch.integers(3)?, batch.bytes(4)?, batch.bytes(5)?);
+        let (entered, exited) = (batch.times(1)?, batch.times(2)?);
+        for row in (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row])) {
+            let client = clients[row].cast_unsigned();
+            let span = Span::new(client, entered.ms(row), exited.ms_or_null(row));
+            take(span, areas[row], kinds[row]);
+        }
+        Ok(())
+    })
+}
+
+/// The visits of one group.
+#[derive(Clone, Debug)]
+pub struct SpanGroup {
+    /// Null: what belongs to none, such as an area on no map.
+    pub key: Option<String>,
+    pub name: Option<String>,
+    pub spans: Vec<Span>,
+}
+
+/// The same, in groups, by key.
+pub fn grouped_spans(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+    group: Group,
+) -> Result<Vec<SpanGroup>, StoreError> {
+    let mut groups: BTreeMap<Option<String>, SpanGroup> = BTreeMap::new();
+    let Some((key, name, unnest)) = group.sql() else {
+        let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(Vec::new()) };
+        each_span(conn, scope, filter, &chosen, true, |span, _, kind| {
+            let key = Some(client_kind(kind).name().to_owned());
+            let group = groups.entry(key.clone()).or_insert_with(|| SpanGroup { key, name: None, spans: Vec::new() });
+            group.spans.push(span);
+        })?;
+        return Ok(groups.into_values().collect());
+    };
+    let sql = format!("SELECT c.area_key, {key}, {name} FROM store.areas_now c{unnest}");
+    let mut belongs: HashMap<i32, Vec<Option<String>>> = HashMap::new();
+    let mut names: HashMap<Option<String>, Option<String>> = HashMap::new();
+    for (area, key, name) in ask(conn, &sql, Vec::new(), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
+        let key: Option<String> = key;
+        names.insert(key.clone(), name);
+        belongs.entry(area).or_default().push(key);
+    }
+    let mut by_area: HashMap<i32, Vec<Span>> = HashMap::new();
+    for (area, span) in collect(conn, past, areas, scope, filter, |span, area| (area, span))? {
+        by_area.entry(area).or_default().push(span);
+    }
+    for (area, spans) in by_area {
+        for key in belongs.get(&area).into_iter().flatten() {
+            let name = || names.get(key).cloned().flatten();
+            let group = groups.entry(key.clone());
+            let group = group.or_insert_with(|| SpanGroup { key: key.clone(), name: name(), spans: Vec::new() });
+            group.spans.extend(&spans);
+        }
+    }
+    Ok(groups.into_values().collect())
+}
+
+/// How often clients went from one area to another.
+#[derive(Clone, Debug)]
+pub struct FlowRow {
+    pub from_id: String,
+    pub from_name: Option<String>,
+    pub to_id: String,
+    pub to_name: Option<String>,
+    pub count: i64,
+    pub unique_clients: i64,
+    /// Between leaving one and entering the other; null where none had left.
+    pub median_gap_s: Option<f64>,
+}
+
+/// Flows whose second visit began in the window, the most frequent first.
+pub fn flows(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+    flow_gap_s: f64,
+) -> Result<Vec<FlowRow>, StoreError> {
+    let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(Vec::new()) };
+    let gap_ms = (flow_gap_s * 1000.0) as i64;
+    let steps = match kept_steps(conn, past, scope, filter, &chosen, gap_ms)? {
+        Some(steps) => steps,
+        None => steps(conn, scope, filter, &chosen, flow_gap_s)?,
+    };
+    let names: HashMap<i32, &AreaRow> = areas.iter().map(|area| (area.key, area)).collect();
+    let area = |key: i32| names.get(&key).map(|area| (area.id.clone(), area.name.clone())).unwrap_or_default();
+    let mut rows: Vec<FlowRow> = movement::flows(&steps, filter.from_ms, gap_ms)
+        .into_iter()
+        .map(|flow| {
+            let ((from_id, from_name), (to_id, to_name)) = (area(flow.from), area(flow.to));
+            let median_gap_s = flow.median_gap_ms.map(|ms| ms / 1000.0);
+            let (count, unique_clients) = (flow.count as i64, flow.unique_clients as i64);
+            FlowRow { from_id, from_name, to_id, to_name, count, unique_clients, median_gap_s }
+        })
+        .collect();
+    rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.from_id, &a.to_id).cmp(&(&b.from_id, &b.to_id))));
+    Ok(rows)
+}
+
+/// What may be a step within the window, as the file has it.
+fn steps(
+    conn: &Connection,
+    scope: &Scope,
+    filter: SpanFilter,
+    chosen: &Chosen,
+    flow_gap_s: f64,
+) -> Result<Vec<Step>, StoreError> {
+    let mut params = visit_params(scope, filter, chosen);
+    params.push(Value::Double(flow_gap_s));
+    let mut steps = Vec::new();
+    ask_columns(conn, &scope.about_clients(include_str!("sql/flows.sql"), false), params, |batch| {
+        let (sites, clients, areas, sources) =
+            (batch.integers(0)?, batch.integers(1)?, batch.integers(2)?, batch.bytes(3)?);
+        let (visits, entered, exited) = (batch.longs(4)?, batch.times(5)?, batch.times(6)?);
+        let asked_for = (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row]));
+        steps.extend(asked_for.map(|row| Step {
+            site: sites[row],
+            client: clients[row],
+            area: areas[row],
+            visit: visits[row],
+            entered_ms: entered.ms(row),
+            exited_ms: exited.ms_or_null(row).unwrap_or(STAYS),
+        }));
+        Ok(())
+    })?;
+    Ok(steps)
+}
+
+/// The same, of settled days from memory; `None` where the file is to be asked for all.
+fn kept_steps(
+    conn: &Connection,
+    past: &Past,
+    scope: &Scope,
+    filter: SpanFilter,
+    chosen: &Chosen,
+    gap_ms: i64,
+) -> Result<Option<Vec<Step>>, StoreError> {
+    let step = |visit: PastVisit| Step {
+        site: visit.site,
+        client: visit.client,
+        area: visit.area,
+        visit: visit.visit,
+        entered_ms: visit.entered_ms,
+        exited_ms: visit.exited_ms,
+    };
+    let before = SpanFilter { from_ms: filter.from_ms.saturating_sub(gap_ms), ..filter };
+    // Whoever was somewhere already a gap before the window, and still is, may have been elsewhere in between: that is then
+    // what it came from.
+    let mut since_ms: FxHashMap<i32, i64> = FxHashMap::default();
+    let kept = kept(conn, past, scope, before, chosen, |visit| {
+        if visit.entered_ms < before.from_ms {
+            let since_ms = since_ms.entry(visit.client).or_insert(visit.entered_ms);
+            *since_ms = visit.entered_ms.min(*since_ms);
+        }
+        step(visit)
+    })?;
+    let Some(mut steps) = kept else { return Ok(None) };
+    if let Some(first_ms) = since_ms.values().min().copied() {
+        let elsewhere = SpanFilter { from_ms: first_ms, to_ms: before.from_ms, ..filter };
+        let Some(view) = past.view(conn, elsewhere.from_ms, elsewhere.to_ms)? else { return Ok(None) };
+        for day in &view.days {
+            chosen.each_of(day, |visit| {
+                let has_ended = visit.exited_ms < before.from_ms && elsewhere.has(&visit);
+                if has_ended && since_ms.get(&visit.client).is_some_and(|since_ms| visit.entered_ms >= *since_ms) {
+                    steps.push(step(visit));
+                }
+            });
+        }
+        if !past.holds(&view) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(steps))
+}
+
+/// When each client of a scope first entered it, of those that did before the window's end.
+pub fn first_visits(
+    conn: &Connection,
+    past: &Past,
+    areas: &[AreaRow],
+    scope: &Scope,
+    filter: SpanFilter,
+) -> Result<HashMap<u32, i64>, StoreError> {
+    let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(HashMap::new()) };
+    let sql = "SELECT epoch_ms(min(exited_at)) FROM store.visits";
+    let first: Option<i64> = conn.query_row(sql, [], |row| row.get(0))?;
+    if let Some(first_ms) = first {
+        let filter = SpanFilter { from_ms: first_ms, ..filter };
+        let entry = |visit: PastVisit| (visit.client.cast_unsigned(), visit.entered_ms);
+        if let Some(entries) = kept(conn, past, scope, filter, &chosen, entry)? {
+            let mut found = HashMap::new();
+            for (client, entered_ms) in entries {
+                let first_ms = found.entry(client).or_insert(entered_ms);
+                *first_ms = entered_ms.min(*first_ms);
+            }
+            return Ok(found);
+        }
+    }
+    let [_, to, min_dwell] = filter.params();
+    let mut params = scope.params();
+    params.extend([to, min_dwell]);
+    Ok(ask(conn, include_str!("sql/first_visits.sql"), params, |row| Ok((row.get(0)?, row.get(1)?)))?
+        .into_iter()
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::past::DAY_MS;
+    use crate::store::plans;
+    use crate::store::row::{self, Instant};
+    use crate::store::writer::{Drain, Writer};
+    use crate::store::{Store, StoreOptions};
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    /// What happens to visits, hours since 1970.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Stay {
+            area: i32,
+            client: i32,
+            entered_h: i64,
+            hours: i64,
+        },
+        Enter {
+            area: i32,
+            client: i32,
+            entered_h: i64,
+        },
+        /// The oldest open visit ends, so long after it began.
+        Leave {
+            hours: i64,
+        },
+        /// A visit goes on after all.
+        GoOn {
+            place: prop::sample::Index,
+        },
+        Ask {
+            from_h: i64,
+            hours: i64,
+            min_dwell_s: Option<f64>,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let who = || (1i32..4, 1i32..5, 0i64..240);
+        prop_oneof![
+            6 => (who(), 0i64..60).prop_map(|((area, client, entered_h), hours)| Step::Stay { area, client, entered_h, hours }),
+            2 => who().prop_map(|(area, client, entered_h)| Step::Enter { area, client, entered_h }),
+            1 => (0i64..200).prop_map(|hours| Step::Leave { hours }),
+            1 => any::<prop::sample::Index>().prop_map(|place| Step::GoOn { place }),
+            4 => (-5i64..240, 1i64..200, prop::option::of(0.0..200_000.0))
+                .prop_map(|(from_h, hours, min_dwell_s)| Step::Ask { from_h, hours, min_dwell_s }),
+        ]
+    }
+
+    struct Kept {
+        _dir: tempfile::TempDir,
+        store: Store,
+        writer: Writer,
+        open: Vec<row::OpenVisit>,
+        ended: Vec<row::Visit>,
+        next: i64,
+    }
+
+    impl Kept {
+        /// Areas 1 and 2 on one site, 3 on another.
+        fn new() -> Kept {
+            let dir = tempfile::TempDir::new().unwrap();
+            let path = dir.path().join("visits.duckdb");
+            let store = Store::open(&StoreOptions { path, memory_limit: None, threads: None }).unwrap();
+            let sql = "INSERT INTO store.sites BY NAME
+                           SELECT range::INTEGER AS site_key, 's' || range AS site_id, now() AS first_seen_at FROM range(1, 3);
+                       INSERT INTO store.areas BY NAME
+                           SELECT range::INTEGER AS area_key, 0 AS kind, 'a' || range AS area_id, (1 + range // 3)::INTEGER AS site_key,
+                               0 AS authoritative_source, now() AS first_seen_at
+                           FROM range(1, 4);
+                       INSERT INTO store.clients BY NAME
+                           SELECT range::INTEGER AS client_key, 0 AS kind, 'c' || range AS client_id, now() AS first_seen_at
+                           FROM range(1, 5)";
+            store.connection().unwrap().execute_batch(sql).unwrap();
+            store.past().settle(9 * DAY_MS);
+            let writer = Writer::new(&store).unwrap();
+            Kept { _dir: dir, store, writer, open: Vec::new(), ended: Vec::new(), next: 1 }
+        }
+
+        fn enter(&mut self, area: i32, client: i32, entered_h: i64) -> row::OpenVisit {
+            self.next += 1;
+            row::OpenVisit {
+                visit_key: self.next,
+                site_key: 1 + area / 3,
+                map_key: None,
+                area_key: area,
+                area_version: 1,
+                client_key: client,
+                source: 0,
+                entered_at: Instant(entered_h * HOUR_MS),
+            }
+        }
+
+        fn commit(&mut self, since_ms: i64, drain: Drain) {
+            self.writer.commit(&Drain { visits_since_ms: Some(since_ms), ..drain }).unwrap();
+        }
+
+        fn ask(&self, filter: SpanFilter) {
+            let past = self.store.past();
+            // Nothing is kept of a past that nobody settled.
+            let nothing = Past::new(0);
+            for site in [None, Some("s1"), Some("s2")] {
+                for area in [None, Some("a2")] {
+                    let scope =
+                        Scope { site: site.map(str::to_owned), area: area.map(str::to_owned), ..Scope::default() };
+                    self.store
+                        .read(|conn| {
+                            let areas = plans::areas(conn, &scope, None).unwrap();
+                            let sorted = |past| {
+                                let mut spans = spans(conn, past, &areas, &scope, filter).unwrap();
+                                spans.sort();
+                                spans
+                            };
+                            assert_eq!(sorted(past), sorted(&nothing), "{scope:?}");
+                            let sorted = |past| {
+                                let mut flows = flows(conn, past, &areas, &scope, filter, 7200.0).unwrap();
+                                flows.sort_by(|a, b| (&a.from_id, &a.to_id).cmp(&(&b.from_id, &b.to_id)));
+                                format!("{flows:?}")
+                            };
+                            assert_eq!(sorted(past), sorted(&nothing), "{scope:?}");
+                            let days = filter.from_ms / DAY_MS + 1..=(filter.to_ms - 1) / DAY_MS;
+                            let inner = days.map(|day| day * DAY_MS).filter(|bound| *bound > filter.from_ms);
+                            let bounds: Vec<i64> =
+                                [filter.from_ms].into_iter().chain(inner).chain([filter.to_ms]).collect();
+                            let series = |past| series(conn, past, &areas, &scope, filter, &bounds).unwrap();
+                            assert_eq!(series(past), series(&nothing), "{scope:?}");
+                            let first = |past| first_visits(conn, past, &areas, &scope, filter).unwrap();
+                            assert_eq!(first(past), first(&nothing), "{scope:?}");
+                            Ok(())
+                        })
+                        .unwrap();
+                }
+            }
+        }
+
+        fn take(&mut self, step: Step) {
+            match step {
+                Step::Stay { area, client, entered_h, hours } => {
+                    let visit = self.enter(area, client, entered_h);
+                    let visit = ended(&visit, hours);
+                    self.ended.push(visit.clone());
+                    self.commit(entered_h * HOUR_MS, Drain { visits: vec![visit], ..Drain::default() });
+                }
+                Step::Enter { area, client, entered_h } => {
+                    let visit = self.enter(area, client, entered_h);
+                    self.open.push(visit.clone());
+                    self.commit(entered_h * HOUR_MS, Drain { open_visits: vec![visit], ..Drain::default() });
+                }
+                Step::Leave { hours } if !self.open.is_empty() => {
+                    let visit = ended(&self.open.remove(0), hours);
+                    self.ended.push(visit.clone());
+                    let no_longer_open = vec![crate::model::ids::VisitKey(visit.visit_key)];
+                    let since_ms = visit.exited_at.0;
+                    self.commit(since_ms, Drain { visits: vec![visit], no_longer_open, ..Drain::default() });
+                }
+                Step::GoOn { place } if !self.ended.is_empty() => {
+                    let visit = self.ended.remove(place.index(self.ended.len()));
+                    let open = row::OpenVisit {
+                        visit_key: visit.visit_key,
+                        ..self.enter(visit.area_key, visit.client_key, 0)
+                    };
+                    let open = row::OpenVisit { entered_at: Instant(visit.entered_at.0), ..open };
+                    self.open.push(open.clone());
+                    let no_longer_ended = vec![crate::model::ids::VisitKey(visit.visit_key)];
+                    let since_ms = visit.exited_at.0;
+                    self.commit(since_ms, Drain { open_visits: vec![open], no_longer_ended, ..Drain::default() });
+                }
+                Step::Leave { .. } | Step::GoOn { .. } => {}
+                Step::Ask { from_h, hours, min_dwell_s } => {
+                    let (from_ms, to_ms) = (from_h * HOUR_MS + 1, (from_h + hours) * HOUR_MS);
+                    self.ask(SpanFilter { from_ms, to_ms, min_dwell_s });
+                }
+            }
+        }
+    }
+
+    fn ended(visit: &row::OpenVisit, hours: i64) -> row::Visit {
+        row::Visit {
+            visit_key: visit.visit_key,
+            site_key: visit.site_key,
+            map_key: visit.map_key,
+            area_key: visit.area_key,
+            area_version: visit.area_version,
+            client_key: visit.client_key,
+            source: visit.source,
+            entered_at: Instant(visit.entered_at.0),
+            exited_at: Instant(visit.entered_at.0 + hours * HOUR_MS),
+            ended: 0,
+            clock_after: None,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        /// However visits change between questions.
+        #[test]
+        fn days_in_memory_answer_as_the_file_does(steps in prop::collection::vec(step(), 1..60)) {
+            let mut kept = Kept::new();
+            for step in steps {
+                kept.take(step);
+            }
+            kept.ask(SpanFilter { from_ms: 0, to_ms: 12 * DAY_MS, min_dwell_s: None });
+        }
+    }
+}
