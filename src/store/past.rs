@@ -417,7 +417,7 @@ impl Past {
 impl State {
     /// Begins a use of what ended before an instant; `None` while that changes, or did just now.
     fn mark(&mut self, end_ms: i64) -> Option<Mark> {
-        let is_quiet = self.changes == 0 || self.settled_ms? - self.changed_ms >= QUIET_MS;
+        let is_quiet = self.changes == 0 || self.settled_ms?.saturating_sub(self.changed_ms) >= QUIET_MS;
         if !is_quiet || self.changing_since_ms.is_some_and(|since_ms| since_ms < end_ms) {
             return None;
         }
