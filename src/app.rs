@@ -242,7 +242,7 @@ fn let_in(config: &Config, store: &Store, clock: Clock) -> anyhow::Result<Access
 /// The key of pseudonyms; it must be there where a site has any.
 fn open_keys(config: &Config, store: &Store) -> anyhow::Result<KeyFile> {
     let keys = KeyFile::open(&config.key_path())?;
-    let sites = store.read(restore::sites)?;
+    let sites = store.read(|conn| restore::sites(conn, &restore::Whose::All))?;
     if keys.key().is_none() && sites.iter().any(|site| site.pseudonyms != Pseudonyms::Off) {
         if config.privacy.is_only_read {
             keys.forget();

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use super::presence::Stay;
 use super::site::Site;
 use super::{FixInput, Plan, TransitionInput};
@@ -45,6 +47,8 @@ pub trait Setup {
     /// Replaces a map's geometry, from the next fix on; `None` forgets the map. Who was in a zone that is gone has
     /// left it with its next fix.
     fn set_map(&mut self, site: SiteKey, map: MapKey, plan: Option<Plan>);
+    /// Forgets every map of a site, and every area's own rules, but these.
+    fn keep_only(&mut self, site: SiteKey, maps: &FxHashSet<MapKey>, areas: &FxHashSet<AreaKey>);
 }
 
 /// A history under way. Holds the clients that are in some area, so its memory does not grow with the history.
@@ -72,6 +76,10 @@ impl Setup for Derivation {
 
     fn set_map(&mut self, site: SiteKey, map: MapKey, plan: Option<Plan>) {
         self.sites.entry(site).or_default().set_map(map, plan);
+    }
+
+    fn keep_only(&mut self, site: SiteKey, maps: &FxHashSet<MapKey>, areas: &FxHashSet<AreaKey>) {
+        self.sites.entry(site).or_default().keep_only(maps, areas);
     }
 }
 

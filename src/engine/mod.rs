@@ -24,7 +24,7 @@ mod zone_index_properties;
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use dedupe::SeenHashes;
 pub use derivation::{Derivation, Input, Setup};
@@ -186,6 +186,10 @@ impl Setup for Engine {
 
     fn set_map(&mut self, site: SiteKey, map: MapKey, plan: Option<Plan>) {
         self.site(site).set_map(map, plan);
+    }
+
+    fn keep_only(&mut self, site: SiteKey, maps: &FxHashSet<MapKey>, areas: &FxHashSet<AreaKey>) {
+        self.site(site).keep_only(maps, areas);
     }
 }
 

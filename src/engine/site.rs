@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::client::Client;
 use super::presence::{Rules, Stay};
@@ -126,6 +126,14 @@ impl Site {
                 self.maps.remove(&map);
             }
         }
+    }
+
+    pub fn keep_only(&mut self, maps: &FxHashSet<MapKey>, areas: &FxHashSet<AreaKey>) {
+        self.maps.retain(|map, _| maps.contains(map));
+        let of_areas = &mut self.rules.of_areas;
+        let before = of_areas.len();
+        of_areas.retain(|area, _| areas.contains(area));
+        self.has_new_rules |= of_areas.len() < before;
     }
 
     pub fn apply_fix(

@@ -7,53 +7,48 @@ use rustc_hash::FxHashMap;
 use super::places::Places;
 use crate::engine::{Alerting, Counted, Engine};
 use crate::model::alert::{AlarmChange, AlarmId, Condition, Rule, Subject};
-use crate::model::ids::{AlertKey, AreaKey, AreaKind, RuleKey, SiteKey};
+use crate::model::ids::{AlertKey, AreaKind, MapKey, RuleKey, SiteKey};
 use crate::model::schedule::{DAY_MIN, Schedule, Weekday, Window};
 use crate::model::time::ReceivedAt;
 use crate::model::visit::Source;
-use crate::store::alerts::{self, AlarmRow, Columns, Labels, Resolved, RuleRecord, RuleRow, RuleTarget};
+use crate::store::alerts::{self, AlarmRow, Columns, Resolved, RuleRecord, RuleRow, RuleTarget};
 use crate::store::outbox::{self, Notice, NoticeKind};
 use crate::store::row::{self, Instant, column};
 use crate::store::writer::Drain;
 use crate::store::{ReadConnection, StoreError};
 
-/// Gives every site of an engine the rules that are valid now.
+/// Gives the sites among `places` the rules that are valid now.
 pub fn give_rules(conn: &ReadConnection, places: &Places, engine: &mut Engine) -> Result<(), StoreError> {
-    let (rules, labels) = (alerts::rules(conn)?, alerts::labels(conn)?);
-    for (site, alerting) in alerting(&rules, &labels, places) {
+    for (site, alerting) in alerting(&alerts::rules(conn)?, places) {
         engine.set_alerting(site, alerting);
     }
     Ok(())
 }
 
 /// What a rule that is not saved would watch, in each site where it would watch anything.
-pub fn alerting_of(
-    conn: &ReadConnection,
-    places: &Places,
-    record: RuleRecord,
-) -> Result<BTreeMap<SiteKey, Alerting>, StoreError> {
+pub fn alerting_of(places: &Places, record: RuleRecord) -> BTreeMap<SiteKey, Alerting> {
     let record = RuleRecord { is_enabled: true, ..record };
     let row = RuleRow { key: RuleKey(0), version: 0, valid_from_ms: 0, valid_to_ms: None, record };
-    let mut sites = alerting(&[row], &alerts::labels(conn)?, places);
+    let mut sites = alerting(&[row], places);
     sites.retain(|_, alerting| !alerting.rules.is_empty());
-    Ok(sites)
+    sites
 }
 
 /// For each site, its rules that are enabled.
-fn alerting(rules: &[RuleRow], labels: &Labels, places: &Places) -> BTreeMap<SiteKey, Alerting> {
+fn alerting(rules: &[RuleRow], places: &Places) -> BTreeMap<SiteKey, Alerting> {
     let mut sites: BTreeMap<SiteKey, Alerting> =
         places.sites.iter().map(|site| (site.key, Alerting::default())).collect();
-    let own: FxHashMap<AreaKey, (&[String], Option<u8>)> =
-        labels.areas.iter().map(|(area, tags, source)| (*area, (tags.as_slice(), *source))).collect();
+    let zones: FxHashMap<SiteKey, &str> = places.sites.iter().map(|site| (site.key, site.time_zone.as_str())).collect();
+    let maps: FxHashMap<MapKey, Option<SiteKey>> = places.maps.iter().map(|map| (map.key, map.site)).collect();
     let mut subjects: BTreeMap<(usize, SiteKey), Vec<Subject>> = BTreeMap::new();
     for area in &places.areas {
         let Some(site) = area.site else { continue };
-        let (tags, source) = own.get(&area.key).copied().unwrap_or_default();
         let is_mapped_zone = area.id.kind == AreaKind::Zone && area.version > 0;
-        let source = match source {
-            Some(0) => Source::Computed,
+        // A choice counts as long as the area is there.
+        let source = match area.source.filter(|_| area.version > 0) {
+            Some(source) => source,
             None if is_mapped_zone => Source::Computed,
-            _ => Source::Reported,
+            None => Source::Reported,
         };
         if let Some(alerting) = sites.get_mut(&site) {
             alerting.areas.insert(area.key, Counted { source, map: area.map });
@@ -61,7 +56,7 @@ fn alerting(rules: &[RuleRow], labels: &Labels, places: &Places) -> BTreeMap<Sit
         for (place, rule) in rules.iter().enumerate() {
             let RuleTarget { site: of_site, map: of_map, area: of_area, tag } = &rule.record.target;
             let is_of_site = of_site.is_none_or(|of_site| of_site == site);
-            let is_tagged = is_of_site && tag.as_ref().is_some_and(|tag| tags.contains(tag));
+            let is_tagged = is_of_site && tag.as_ref().is_some_and(|tag| area.tags.contains(tag));
             // Stays are stays in areas: on a map or a site, in any of its areas.
             let is_stay = rule.record.condition == Condition::Dwell && tag.is_none();
             let is_of_map = of_map.is_some() && *of_map == area.map;
@@ -76,21 +71,20 @@ fn alerting(rules: &[RuleRow], labels: &Labels, places: &Places) -> BTreeMap<Sit
         if rule.record.condition == Condition::Dwell {
             continue;
         }
-        if let Some(map) = places.maps.iter().find(|map| Some(map.key) == target.map)
-            && let Some(site) = map.site
+        if let Some(map) = target.map
+            && let Some(Some(site)) = maps.get(&map)
         {
-            subjects.entry((place, site)).or_default().push(Subject::Map(map.key));
+            subjects.entry((place, *site)).or_default().push(Subject::Map(map));
         }
         if let (Some(site), None) = (target.site, &target.tag) {
             subjects.entry((place, site)).or_default().push(Subject::Site);
         }
     }
     for ((place, site), subjects) in subjects {
-        let zone = labels.time_zones.iter().find(|(key, _)| *key == site).map(|(_, zone)| zone.as_str());
         if rules[place].record.is_enabled
             && let Some(alerting) = sites.get_mut(&site)
         {
-            alerting.rules.push(rule(&rules[place], zone.unwrap_or("UTC"), subjects));
+            alerting.rules.push(rule(&rules[place], zones[&site], subjects));
         }
     }
     sites

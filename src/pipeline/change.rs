@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashSet;
 
+use super::concerned::{Concerned, Named};
 use super::directory::Directory;
-use super::places::Places;
 use crate::model::floorplan::{AccessPoint, AreaPlan, MapPlan, Shape, Units};
 use crate::model::ids::{
     AlertKey, AreaId, AreaKey, AreaKind, CallbackKey, MapId, MapKey, MessageKey, RuleKey, SilenceKey, SiteId, SiteKey,
@@ -15,7 +15,7 @@ use crate::privacy::KeyError;
 use crate::store::alerts::{self, RuleRecord};
 use crate::store::outbox::{self, Attempt, CallbackRecord, SilenceRecord, Verdict};
 use crate::store::places::{self, AreaPut, AreaRecord, Effect, FeatureRecord, MapRecord, SiteRecord};
-use crate::store::restore::RuleSettings;
+use crate::store::restore::{RuleSettings, Whose};
 use crate::store::row::{self, Instant, column};
 use crate::store::sites;
 use crate::store::writer::{Drain, Writer, append};
@@ -168,19 +168,16 @@ pub enum ChangeError {
     Store(#[from] StoreError),
 }
 
-/// Commits changes, all or none, in their order. A rehearsal says what they would do, and does nothing.
+/// Commits changes, all or none, in their order; says what they did, and what they concern. A rehearsal says what they
+/// would do, and does nothing.
 pub fn apply(
     changes: Vec<Change>,
     is_rehearsal: bool,
     writer: &mut Writer,
+    directory: &mut Directory,
     now: ReceivedAt,
-) -> Result<Vec<Outcome>, ChangeError> {
-    // Ids that turn out to be given in vain must not stay in the dictionary that deliveries use.
-    let mut directory = Directory::default();
-    if changes.iter().any(Change::concerns_engine) {
-        writer.read(Places::read)?.enter_in(&mut directory);
-    }
-    check(&changes, &directory)?;
+) -> Result<(Vec<Outcome>, Whose), ChangeError> {
+    check(&changes, directory)?;
     for change in &changes {
         if let Change::EndSite(id) = change {
             let left = writer.read(|conn| sites::left_on_site(conn, id))?;
@@ -190,10 +187,22 @@ pub fn apply(
             }
         }
     }
+    let (named, mark) = (Named::by(&changes), directory.mark());
+    let mut concerned = Concerned::default();
     let mut maker = Maker { directory, drain: Drain::default(), now, outcomes: Vec::new() };
-    let work = |conn: &ReadConnection| changes.into_iter().try_for_each(|change| maker.make(conn, change));
-    if is_rehearsal { writer.rehearse(work) } else { writer.in_transaction(work) }?;
-    Ok(maker.outcomes)
+    // What was moved is gone from one site and has come to another.
+    let work = |conn: &ReadConnection| {
+        concerned.add(conn, &named, maker.directory)?;
+        changes.into_iter().try_for_each(|change| maker.make(conn, change))?;
+        concerned.add(conn, &named, maker.directory)
+    };
+    let done = if is_rehearsal { writer.rehearse(work) } else { writer.in_transaction(work) };
+    if is_rehearsal || done.is_err() {
+        // Ids that were given in vain must not stay in the dictionary that deliveries use.
+        maker.directory.go_back(mark, &maker.drain.map_sites);
+    }
+    done?;
+    Ok((maker.outcomes, concerned.whose()))
 }
 
 /// What is ended, or given an image, must be there, or be a map of the same upload.
@@ -201,11 +210,11 @@ fn check(changes: &[Change], directory: &Directory) -> Result<(), ChangeError> {
     let comes = |id: &MapId| changes.iter().any(|change| matches!(change, Change::Map { plan, .. } if plan.id == *id));
     for change in changes {
         match change {
-            Change::EndSite(id) if !directory.is_known_site(id) => return Err(unknown("site", id)),
-            Change::EndMap(id) | Change::Image { map: id, .. } if !directory.is_known_map(id) && !comes(id) => {
+            Change::EndSite(id) if directory.known_site(id).is_none() => return Err(unknown("site", id)),
+            Change::EndMap(id) | Change::Image { map: id, .. } if directory.known_map(id).is_none() && !comes(id) => {
                 return Err(unknown("map", id));
             }
-            Change::EndArea(id) if !directory.is_known_area(id) => return Err(unknown(id.kind.name(), &id.id)),
+            Change::EndArea(id) if directory.known_area(id).is_none() => return Err(unknown(id.kind.name(), &id.id)),
             _ => {}
         }
     }
@@ -219,14 +228,14 @@ fn unknown(what: &'static str, id: &dyn std::fmt::Display) -> ChangeError {
 /// What an alert rule is called among outcomes.
 const RULE: &str = "alert_rule";
 
-struct Maker {
-    directory: Directory,
+struct Maker<'a> {
+    directory: &'a mut Directory,
     drain: Drain,
     now: ReceivedAt,
     outcomes: Vec<Outcome>,
 }
 
-impl Maker {
+impl Maker<'_> {
     fn make(&mut self, conn: &ReadConnection, change: Change) -> Result<(), StoreError> {
         match change {
             Change::Site(record) => {

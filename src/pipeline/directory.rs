@@ -1,6 +1,6 @@
 //! The keys that stand for outside ids. A new id gets the next key, and a row in the drain that met it.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::ids::{AreaId, AreaKey, ClientId, ClientKey, Id, MapId, MapKey, SiteId, SiteKey};
 use crate::model::time::ReceivedAt;
@@ -13,6 +13,14 @@ pub struct Directory {
     maps: FxHashMap<MapId, MapEntry>,
     areas: FxHashMap<AreaId, AreaEntry>,
     clients: FxHashMap<ClientId, ClientEntry>,
+}
+
+/// How many sites, maps and areas were known. Keys are given one after the other, so it says which.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    sites: usize,
+    maps: usize,
+    areas: usize,
 }
 
 #[derive(Debug)]
@@ -56,20 +64,46 @@ impl Directory {
         self.clients.insert(id, ClientEntry { key, name: name.map(String::into_boxed_str) });
     }
 
-    pub fn is_known_site(&self, id: &SiteId) -> bool {
-        self.sites.contains_key(id)
+    /// What is known now, to go back to.
+    pub fn mark(&self) -> Mark {
+        Mark { sites: self.sites.len(), maps: self.maps.len(), areas: self.areas.len() }
     }
 
-    pub fn is_known_map(&self, id: &MapId) -> bool {
-        self.maps.contains_key(id)
+    /// Forgets sites, maps and areas that were given keys since, and what sites maps were found to have. Costs a look at
+    /// every one of them, if there is any such.
+    pub fn go_back(&mut self, mark: Mark, map_sites: &[(i32, SiteKey)]) {
+        let is_known = |key: u32, known: usize| (key as usize) < known;
+        if self.sites.len() > mark.sites {
+            self.sites.retain(|_, key| is_known(key.0, mark.sites));
+        }
+        if self.areas.len() > mark.areas {
+            self.areas.retain(|_, area| is_known(area.key.0, mark.areas));
+        }
+        if self.maps.len() > mark.maps || !map_sites.is_empty() {
+            let found: FxHashSet<i32> = map_sites.iter().map(|(map, _)| *map).collect();
+            self.maps.retain(|_, map| {
+                if found.contains(&column(map.key.0)) {
+                    map.site = None;
+                }
+                is_known(map.key.0, mark.maps)
+            });
+        }
+    }
+
+    pub fn known_site(&self, id: &SiteId) -> Option<SiteKey> {
+        self.sites.get(id).copied()
+    }
+
+    pub fn known_map(&self, id: &MapId) -> Option<MapKey> {
+        Some(self.maps.get(id)?.key)
+    }
+
+    pub fn known_area(&self, id: &AreaId) -> Option<AreaKey> {
+        Some(self.areas.get(id)?.key)
     }
 
     pub fn site_of_map(&self, id: &MapId) -> Option<SiteKey> {
         self.maps.get(id)?.site
-    }
-
-    pub fn is_known_area(&self, id: &AreaId) -> bool {
-        self.areas.contains_key(id)
     }
 
     /// The site that [`Directory::site_of`] would give, where it is known.

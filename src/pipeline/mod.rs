@@ -5,12 +5,16 @@
 
 mod alarms;
 mod change;
+mod concerned;
 mod directory;
 mod intake;
 mod ledger;
 mod places;
 mod reload;
 mod veil;
+
+#[cfg(test)]
+mod concerned_properties;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,12 +37,13 @@ use crate::model::ids::{DeliveryKey, SiteKey};
 use crate::model::time::ReceivedAt;
 use crate::privacy::KeyFile;
 use crate::store::outbox::AlertEvent;
+use crate::store::restore::Whose;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use intake::Intake;
 use ledger::Ledger;
-use reload::Loaded;
+use reload::{Known, Loaded};
 use veil::Veils;
 
 /// How much may wait.
@@ -356,7 +361,7 @@ impl Pipeline {
                     let _ = done.send(self.change(changes, is_rehearsal));
                 }
                 Job::Exclusive(work) => {
-                    let Loaded { engine, open_visits, .. } = &mut self.loaded;
+                    let Loaded { known: Known { engine, .. }, open_visits, .. } = &mut self.loaded;
                     let now = self.clock.now();
                     let mut lent = Lent { writer: &mut self.writer, engine, open_visits, now, is_stale: false };
                     // It may take any visit away, or put others in its place.
@@ -481,7 +486,7 @@ impl Pipeline {
     /// Lends everything to `work`, then settles what it did to the visits; returns how many more are open.
     fn fill(&mut self, drain: &mut Drain, work: impl FnOnce(&mut Intake<'_>, &mut i64, &Veils, &KeyFile)) -> i64 {
         let mut ledger = Ledger::default();
-        let Loaded { engine, directory, unbound, next, alarms, veils, .. } = &mut self.loaded;
+        let Loaded { known: Known { engine, directory, unbound, veils }, next, alarms, .. } = &mut self.loaded;
         let mut changes = Vec::new();
         let mut intake = Intake {
             engine,
@@ -561,11 +566,12 @@ impl Pipeline {
         }
         let concerns_engine = changes.iter().any(Change::concerns_engine);
         let concerns_outbox = changes.iter().any(Change::concerns_outbox);
-        let outcomes = change::apply(changes, is_rehearsal, &mut self.writer, self.clock.now())?;
+        let directory = &mut self.loaded.known.directory;
+        let (outcomes, whose) = change::apply(changes, is_rehearsal, &mut self.writer, directory, self.clock.now())?;
         if !is_rehearsal {
             self.loaded.alarms.look_again();
             if concerns_engine {
-                self.take_in_changes();
+                self.take_in(&whose);
             }
             if concerns_outbox {
                 self.live.outbox.send_modify(|turn| *turn += 1);
@@ -575,16 +581,9 @@ impl Pipeline {
     }
 
     /// Gives the engine places and rules as they are stored now.
-    fn take_in_changes(&mut self) {
-        let Loaded { engine, directory, unbound, veils, .. } = &mut self.loaded;
-        let taken = self.store.read(|conn| {
-            let places = Places::read(conn)?;
-            places.enter_in(directory);
-            *veils = Veils::of(&places.sites);
-            *unbound = places.give_to(engine, &self.defaults);
-            alarms::give_rules(conn, &places, engine)
-        });
-        if taken.is_err() {
+    fn take_in(&mut self, whose: &Whose) {
+        let known = &mut self.loaded.known;
+        if self.store.read(|conn| known.take_in(conn, whose, &self.defaults)).is_err() {
             // What was committed is taken in with all the rest.
             self.reload();
         }
@@ -618,7 +617,7 @@ impl Pipeline {
     fn publish(&self) {
         self.metrics.open_visits.set(self.loaded.open_visits);
         let mut clocks = self.live.clocks.write().expect("no one panics with the clocks");
-        for (site, reached) in self.loaded.engine.clocks() {
+        for (site, reached) in self.loaded.known.engine.clocks() {
             clocks.insert(site, reached.0);
         }
     }

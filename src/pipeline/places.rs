@@ -1,6 +1,6 @@
 //! Sites, maps and areas as they are stored, on their way to an engine.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::directory::Directory;
 use crate::engine::{DedupeWindow, Plan, Setup, Zone};
@@ -8,7 +8,7 @@ use crate::model::ids::{AreaKey, MapKey, SiteKey};
 use crate::model::settings::PresenceRules;
 use crate::model::time::ReceivedAt;
 use crate::store::rebuilds::Target;
-use crate::store::restore::{self, AreaRow, MapRow, SiteRow};
+use crate::store::restore::{self, AreaRow, MapRow, SiteRow, Whose};
 use crate::store::row;
 use crate::store::{ReadConnection, StoreError};
 
@@ -50,7 +50,14 @@ impl MapSetup {
     }
 }
 
-/// Sites, maps and areas as they are stored now.
+/// What a site has.
+#[derive(Default)]
+struct Own {
+    maps: Vec<(MapKey, MapSetup)>,
+    area_rules: Vec<(AreaKey, PresenceRules)>,
+}
+
+/// Sites, maps and areas as they are stored now, all or some.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Places {
     pub sites: Vec<SiteRow>,
@@ -59,8 +66,17 @@ pub struct Places {
 }
 
 impl Places {
+    /// All of them.
     pub fn read(conn: &ReadConnection) -> Result<Places, StoreError> {
-        Ok(Places { sites: restore::sites(conn)?, maps: restore::maps(conn)?, areas: restore::areas(conn)? })
+        Places::read_of(conn, &Whose::All)
+    }
+
+    pub fn read_of(conn: &ReadConnection, whose: &Whose) -> Result<Places, StoreError> {
+        Ok(Places {
+            sites: restore::sites(conn, whose)?,
+            maps: restore::maps(conn, whose)?,
+            areas: restore::areas(conn, whose)?,
+        })
     }
 
     pub fn enter_in(&self, directory: &mut Directory) {
@@ -75,31 +91,39 @@ impl Places {
         }
     }
 
-    /// Gives an engine every site's rules and every map; returns the maps whose site nobody has named yet.
+    /// Gives an engine these sites' rules and maps, in place of what it has of these sites; returns the maps whose site
+    /// nobody has named yet.
     pub fn give_to(&self, engine: &mut impl Setup, defaults: &Defaults) -> FxHashMap<MapKey, MapSetup> {
         let site_rules: FxHashMap<SiteKey, PresenceRules> =
             self.sites.iter().map(|site| (site.key, site.rules.within(defaults.rules))).collect();
-        for site in &self.sites {
-            engine.set_site(site.key, site_rules[&site.key]);
-        }
+        let rules_of = |site: Option<SiteKey>| site.and_then(|site| site_rules.get(&site).copied());
         let mut unbound = FxHashMap::default();
-        for map in &self.maps {
-            let rules = map.site.map_or(defaults.rules, |site| site_rules[&site]);
-            let setup = self.setup(map, rules);
+        let mut own: FxHashMap<SiteKey, Own> = FxHashMap::default();
+        for (map, setup) in self.setups(|map| rules_of(map.site).unwrap_or(defaults.rules)) {
             // Zones may lie on a map that nobody uploaded.
-            match (map.site, map.is_mapped || !setup.plan.zones.is_empty()) {
-                (Some(site), true) => setup.give_to(engine, site, map.key),
-                (Some(site), false) => engine.set_map(site, map.key, None),
-                (None, true) => {
-                    unbound.insert(map.key, setup);
+            if map.is_mapped || !setup.plan.zones.is_empty() {
+                match map.site {
+                    Some(site) => own.entry(site).or_default().maps.push((map.key, setup)),
+                    None => _ = unbound.insert(map.key, setup),
                 }
-                (None, false) => {}
             }
         }
-        for area in &self.areas {
-            if let Some(site) = area.site {
-                let has_own = area.rules != restore::RuleSettings::default();
-                engine.set_area_rules(site, area.key, has_own.then(|| area.rules.within(site_rules[&site])));
+        for area in self.areas.iter().filter(|area| area.has_own_rules()) {
+            if let (Some(site), Some(rules)) = (area.site, rules_of(area.site)) {
+                own.entry(site).or_default().area_rules.push((area.key, area.rules.within(rules)));
+            }
+        }
+        for site in &self.sites {
+            let Own { maps, area_rules } = own.remove(&site.key).unwrap_or_default();
+            engine.set_site(site.key, site_rules[&site.key]);
+            let on_maps = maps.iter().flat_map(|(_, setup)| &setup.area_rules);
+            let with_own = on_maps.chain(&area_rules).map(|(area, _)| *area).collect();
+            engine.keep_only(site.key, &maps.iter().map(|(map, _)| *map).collect(), &with_own);
+            for (map, setup) in maps {
+                setup.give_to(engine, site.key, map);
+            }
+            for (area, rules) in area_rules {
+                engine.set_area_rules(site.key, area, Some(rules));
             }
         }
         unbound
@@ -113,7 +137,8 @@ impl Places {
             Target::Map(map) => area.map == Some(map),
             Target::Area(key) => area.key == key,
         });
-        self.maps.retain(|map| self.areas.iter().any(|area| area.map == Some(map.key)));
+        let maps: FxHashSet<MapKey> = self.areas.iter().filter_map(|area| area.map).collect();
+        self.maps.retain(|map| maps.contains(&map.key));
         self
     }
 
@@ -122,15 +147,25 @@ impl Places {
         self.areas.iter().filter(|area| area.outline.is_some()).count()
     }
 
-    pub fn setup(&self, map: &MapRow, rules: PresenceRules) -> MapSetup {
-        let on_map = || self.areas.iter().filter(|area| area.map == Some(map.key));
-        let zones = on_map()
-            .filter_map(|area| Some(Zone { area: area.key, version: area.version, outline: area.outline.clone()? }));
-        let area_rules = on_map().filter(|area| area.rules != restore::RuleSettings::default());
-        MapSetup {
-            plan: Plan { size_m: map.size_m, zones: zones.collect() },
-            area_rules: area_rules.map(|area| (area.key, area.rules.within(rules))).collect(),
+    /// Every map as an engine takes it, where `rules` are in force but for areas with their own.
+    pub fn setups(&self, rules: impl Fn(&MapRow) -> PresenceRules) -> impl Iterator<Item = (&MapRow, MapSetup)> {
+        let mut on_maps: FxHashMap<MapKey, Vec<&AreaRow>> = FxHashMap::default();
+        for area in &self.areas {
+            if let Some(map) = area.map {
+                on_maps.entry(map).or_default().push(area);
+            }
         }
+        self.maps.iter().map(move |map| {
+            let areas = on_maps.remove(&map.key).unwrap_or_default();
+            let zone =
+                |area: &&AreaRow| Some(Zone { area: area.key, version: area.version, outline: area.outline.clone()? });
+            let with_own = areas.iter().filter(|area| area.has_own_rules());
+            let setup = MapSetup {
+                plan: Plan { size_m: map.size_m, zones: areas.iter().filter_map(zone).collect() },
+                area_rules: with_own.map(|area| (area.key, area.rules.within(rules(map)))).collect(),
+            };
+            (map, setup)
+        })
     }
 
     /// The rules in force in an area.

@@ -11,18 +11,41 @@ use crate::model::ids::{AreaKey, ClientKey, DeliveryKey, MapKey, SiteKey, VisitK
 use crate::model::settings::PresenceRules;
 use crate::model::time::EventTime;
 use crate::model::visit::Source;
-use crate::store::restore::{self, Ends, NewestFix, NextKeys, TailFix};
+use crate::store::restore::{self, Ends, NewestFix, NextKeys, TailFix, Whose};
 use crate::store::{ReadConnection, Store, StoreError};
 
 /// Everything the pipeline keeps in memory.
 pub struct Loaded {
-    pub engine: Engine,
-    pub directory: Directory,
-    pub unbound: FxHashMap<MapKey, MapSetup>,
+    pub known: Known,
     pub next: NextKeys,
     pub open_visits: i64,
     pub alarms: Alarms,
+}
+
+/// What changes of places and rules concern.
+#[derive(Debug)]
+pub struct Known {
+    pub engine: Engine,
+    pub directory: Directory,
+    /// Maps uploaded without a site, until an event names it.
+    pub unbound: FxHashMap<MapKey, MapSetup>,
     pub veils: Veils,
+}
+
+impl Known {
+    /// Takes in places as they are stored now, with the rules of their sites: all at the start, those that a change
+    /// concerns after it. Costs a read of these, and of every rule.
+    pub fn take_in(&mut self, conn: &ReadConnection, whose: &Whose, defaults: &Defaults) -> Result<Places, StoreError> {
+        let places = Places::read_of(conn, whose)?;
+        places.enter_in(&mut self.directory);
+        self.veils.set(&places.sites);
+        for map in &places.maps {
+            self.unbound.remove(&map.key);
+        }
+        self.unbound.extend(places.give_to(&mut self.engine, defaults));
+        alarms::give_rules(conn, &places, &mut self.engine)?;
+        Ok(places)
+    }
 }
 
 /// Reads it all. Costs a scan of when every fix was, and of all else within the dedupe window and every client.
@@ -30,12 +53,15 @@ pub fn load(store: &Store, defaults: &Defaults) -> Result<Loaded, StoreError> {
     store.read_all(|conn| {
         let next = restore::next_keys(conn)?;
         let window_ms = defaults.dedupe_window.0;
-        let mut engine = Engine::new(defaults.dedupe_window, VisitKey(next.visit));
-        let mut directory = Directory::default();
-        restore::each_client(conn, |key, id, name| directory.restore_client(id, key, name))?;
-        let places = Places::read(conn)?;
-        places.enter_in(&mut directory);
-        let unbound = places.give_to(&mut engine, defaults);
+        let mut known = Known {
+            engine: Engine::new(defaults.dedupe_window, VisitKey(next.visit)),
+            directory: Directory::default(),
+            unbound: FxHashMap::default(),
+            veils: Veils::default(),
+        };
+        restore::each_client(conn, |key, id, name| known.directory.restore_client(id, key, name))?;
+        let places = known.take_in(conn, &Whose::All, defaults)?;
+        let engine = &mut known.engine;
         let newest = restore::newest_fixes(conn)?;
         let ends = Ends::of(&newest);
         for (site, newest, received_at) in restore::clocks(conn, &ends)? {
@@ -53,11 +79,10 @@ pub fn load(store: &Store, defaults: &Defaults) -> Result<Loaded, StoreError> {
         restore::each_fingerprint(conn, window_ms, |site, print, at, is_received_time| {
             engine.restore_other(site, print, at, is_received_time);
         })?;
-        let open_visits = restore_visits(conn, &places, defaults, &newest, &mut engine)?;
-        alarms::give_rules(conn, &places, &mut engine)?;
-        let alarms = Alarms::restore(conn, &mut engine)?;
-        let veils = Veils::of(&places.sites);
-        Ok(Loaded { engine, directory, unbound, next, open_visits, alarms, veils })
+        let open_visits = restore_visits(conn, &places, defaults, &newest, engine)?;
+        engine.recount();
+        let alarms = Alarms::restore(conn, engine)?;
+        Ok(Loaded { known, next, open_visits, alarms })
     })
 }
 
@@ -116,9 +141,8 @@ struct Tracks {
 impl Tracks {
     fn new(places: &Places, tail: Vec<TailFix>, rebuilt_through: Vec<(AreaKey, DeliveryKey)>) -> Tracks {
         let indexes: FxHashMap<MapKey, ZoneIndex> = places
-            .maps
-            .iter()
-            .map(|map| (map.key, ZoneIndex::new(places.setup(map, PresenceRules::DEFAULT).plan.zones)))
+            .setups(|_| PresenceRules::DEFAULT)
+            .map(|(map, setup)| (map.key, ZoneIndex::new(setup.plan.zones)))
             .collect();
         let mut by_client: FxHashMap<_, Vec<_>> = FxHashMap::default();
         let mut found = Vec::new();

@@ -18,10 +18,17 @@ pub struct Veils {
 }
 
 impl Veils {
-    pub fn of(sites: &[SiteRow]) -> Veils {
-        let veiled = sites.iter().filter(|site| site.pseudonyms != Pseudonyms::Off);
-        let zone = |site: &SiteRow| site.time_zone.parse().unwrap_or(Tz::UTC);
-        Veils { sites: veiled.map(|site| (site.key, (site.pseudonyms, zone(site)))).collect() }
+    /// Takes sites as they are set now.
+    pub fn set(&mut self, sites: &[SiteRow]) {
+        for site in sites {
+            match site.pseudonyms {
+                Pseudonyms::Off => _ = self.sites.remove(&site.key),
+                pseudonyms => {
+                    let zone = site.time_zone.parse().unwrap_or(Tz::UTC);
+                    self.sites.insert(site.key, (pseudonyms, zone));
+                }
+            }
+        }
     }
 
     /// Covers what a delivery says of the clients of these sites.

@@ -27,6 +27,9 @@ pub struct Progress {
 /// Ended visits kept in memory before they are put aside.
 const PENDING_MAX: usize = 50_000;
 
+/// Events after which it tells how far it has come, and looks whether to go on.
+const LOOK_EVENTS: usize = 4096;
+
 /// Events committed meanwhile that the last step may take while everybody waits.
 const CATCH_UP_EVENTS: u64 = 20_000;
 
@@ -62,10 +65,8 @@ impl Deriving {
         let slabs = self.history.slabs()?;
         progress.events.store(0, Ordering::Relaxed);
         progress.total.store(slabs.iter().map(|slab| slab.events).sum(), Ordering::Relaxed);
-        for slab in slabs {
-            if self.read(slab, progress)?.is_break() {
-                return Ok(Outcome::Cancelled);
-            }
+        if self.read(&slabs, progress)?.is_break() {
+            return Ok(Outcome::Cancelled);
         }
         if let Some(to) = self.request.to
             && self.history.keep_only(&self.present(), to)? > 0
@@ -73,7 +74,7 @@ impl Deriving {
             let slabs = self.history.slabs_beyond()?;
             progress.total.fetch_add(slabs.iter().map(|slab| slab.events).sum(), Ordering::Relaxed);
             for slab in slabs {
-                if self.read(slab, progress)?.is_break() {
+                if self.read(&[slab], progress)?.is_break() {
                     return Ok(Outcome::Cancelled);
                 }
                 if self.history.keep_only(&self.present(), slab.to)? == 0 {
@@ -89,33 +90,28 @@ impl Deriving {
         Ok(Outcome::Done)
     }
 
-    fn read(&mut self, slab: Slab, progress: &Progress) -> Result<ControlFlow<()>, StoreError> {
-        let Deriving { scope, derivation, changes, pending, .. } = self;
-        let history = &self.history;
+    fn read(&mut self, slabs: &[Slab], progress: &Progress) -> Result<ControlFlow<()>, StoreError> {
+        let Deriving { scope, history, derivation, changes, pending, events: read, .. } = self;
         let mut flow = ControlFlow::Continue(());
-        let mut failed = None;
-        let mut events = 0;
-        history.each_event(slab, |event| {
-            derivation.take(&scope.input(event), changes);
-            keep_ended(changes, pending);
-            events += 1;
-            if events % 4096 == 0 {
-                progress.events.fetch_add(4096, Ordering::Relaxed);
+        history.each_slab(slabs, |events| {
+            for some in events.chunks(LOOK_EVENTS) {
                 if progress.is_cancelled.load(Ordering::Relaxed) {
                     flow = ControlFlow::Break(());
+                    return Ok(flow);
+                }
+                for event in some {
+                    derivation.take(&scope.input(event), changes);
+                    keep_ended(changes, pending);
+                }
+                progress.events.fetch_add(some.len() as u64, Ordering::Relaxed);
+                if pending.len() >= PENDING_MAX {
+                    rebuilds::stage_ended(history, &std::mem::take(pending))?;
                 }
             }
-            if pending.len() >= PENDING_MAX {
-                failed = rebuilds::stage_ended(history, &std::mem::take(pending)).err();
-            }
-            if failed.is_some() { ControlFlow::Break(()) } else { flow }
+            *read += events.len() as u64;
+            derivation.forget_absent();
+            Ok(flow)
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        self.events += events;
-        progress.events.fetch_add(events % 4096, Ordering::Relaxed);
-        self.derivation.forget_absent();
         Ok(flow)
     }
 

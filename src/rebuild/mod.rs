@@ -254,7 +254,7 @@ const SPEED: f64 = 1_000_000.0;
 
 /// Counts the fixes that a rebuild would be about. Costs a scan of one or two columns.
 pub fn estimate(conn: &ReadConnection, request: &Request) -> Result<Estimate, StoreError> {
-    let places = Places::read(conn)?.only(request.target);
+    let places = Places::read_of(conn, &request.target.whose())?.only(request.target);
     let maps: Vec<_> = places.maps.iter().map(|map| map.key).collect();
     let (fixes, since_ms) = rebuilds::fixes_on(conn, &maps, request)?;
     let speed = rebuilds::speed(conn)?.unwrap_or(SPEED);

@@ -43,7 +43,7 @@ pub fn firings(store: &Store, defaults: &Defaults, question: &Question) -> Resul
     store.read(|conn| {
         let places = Places::read(conn)?;
         let mut firings = Vec::new();
-        for (site, alerting) in alerting_of(conn, &places, question.record.clone())? {
+        for (site, alerting) in alerting_of(&places, question.record.clone()) {
             firings.extend(of_site(conn, &places, defaults, question, site, alerting)?);
         }
         firings.sort_by_key(|firing| (firing.fired_at, firing.site, firing.subject));

@@ -54,18 +54,18 @@ pub fn spans(store: &Store, question: &WhatIf) -> Result<Vec<Span>, StoreError> 
     )?;
     let mut changes = Vec::new();
     let mut spans = Vec::new();
-    for slab in history.slabs()? {
-        history.each_event(slab, |event| {
+    history.each_slab(&history.slabs()?, |events| {
+        for event in events {
             if let What::Fix { map, position } = event.what {
                 let (site, client, at) = (event.site, event.client, event.at);
                 let received_at = ReceivedAt(at.0);
                 derivation.take(&Input::Fix(FixInput { site, map, client, at, received_at, position }), &mut changes);
                 note(&mut changes, question, &mut spans);
             }
-            ControlFlow::Continue(())
-        })?;
+        }
         derivation.forget_absent();
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     derivation.run_clock_to(*site, (*reached).min(read_to), &mut changes);
     note(&mut changes, question, &mut spans);
     let open = derivation.stays().filter(|stay| stay.closed.is_none() && stay.visit.entered_at < *to);

@@ -153,24 +153,14 @@ pub fn end_rule(conn: &Connection, key: RuleKey, now: ReceivedAt) -> Result<bool
     Ok(conn.execute(sql, params![now.0, key.0])? > 0)
 }
 
-/// The sites' time zones, and each area's tags and authoritative source where they are not the default.
-pub struct Labels {
-    pub time_zones: Vec<(SiteKey, String)>,
-    /// Areas that are uploaded.
-    pub areas: Vec<(AreaKey, Vec<String>, Option<u8>)>,
-}
-
-pub fn labels(conn: &Connection) -> Result<Labels, StoreError> {
-    let time_zones = ask(conn, "SELECT site_key, time_zone FROM store.sites ORDER BY site_key", vec![], |row| {
-        Ok((SiteKey(row.get(0)?), row.get(1)?))
-    })?;
-    let sql = "SELECT a.area_key, v.tags, a.authoritative_source FROM store.areas a
-               JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL ORDER BY a.area_key";
-    let areas = ask(conn, sql, vec![], |row| {
-        let tags: String = row.get(1)?;
-        Ok((AreaKey(row.get(0)?), serde_json::from_str(&tags).unwrap_or_default(), row.get(2)?))
-    })?;
-    Ok(Labels { time_zones, areas })
+/// What rules are for that are valid now.
+pub fn targets(conn: &Connection, rules: &[RuleKey]) -> Result<Vec<RuleTarget>, StoreError> {
+    let mut targets = Vec::with_capacity(rules.len());
+    for key in rules {
+        let valid = rule_versions(conn, Some(*key))?.into_iter().filter(|rule| rule.valid_to_ms.is_none());
+        targets.extend(valid.map(|rule| rule.record.target));
+    }
+    Ok(targets)
 }
 
 /// When something last came from each of the maps that rules watch for that. Costs a scan of their fixes.

@@ -1,9 +1,12 @@
 //! The stored events of some clients over some time, in each client's order: what visits are derived from.
 //!
-//! A history is read in slabs of event time of about a million events each, so that memory is bounded whatever the
-//! period. Everything about it stands in temporary tables of a connection of its own.
+//! A history is read in slabs of event time of about half a million events each, so that memory is bounded whatever the
+//! period. Everything about it stands in temporary tables of a connection of its own. While a slab is taken, those after
+//! it are read: by threads of ours with a connection each, since DuckDB's own are few once the file has settled.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::mpsc;
 
 use duckdb::Connection;
 use duckdb::arrow::array::{Array, Int32Array, Int64Array};
@@ -39,6 +42,19 @@ pub struct Place {
     pub map: MapKey,
     pub lower: Position,
     pub upper: Position,
+}
+
+/// One rectangle for each map, around all that lie on it: a fix is looked at once, however many they are, and whoever was
+/// only between them costs a read of its events.
+fn around(places: &[Place]) -> impl Iterator<Item = Place> {
+    let mut maps: BTreeMap<MapKey, Place> = BTreeMap::new();
+    for place in places {
+        let all = maps.entry(place.map).or_insert(*place);
+        let Place { lower, upper, .. } = place;
+        all.lower = Position { x_mm: all.lower.x_mm.min(lower.x_mm), y_mm: all.lower.y_mm.min(lower.y_mm) };
+        all.upper = Position { x_mm: all.upper.x_mm.max(upper.x_mm), y_mm: all.upper.y_mm.max(upper.y_mm) };
+    }
+    maps.into_values()
 }
 
 /// A stored event that shows where a client was.
@@ -83,14 +99,22 @@ pub struct Slab {
 const UNIT_MS: i64 = 600_000;
 
 /// A slab takes no further stretch once it holds this many events.
-const SLAB_EVENTS: u64 = 1_000_000;
+const SLAB_EVENTS: u64 = 500_000;
+
+/// Slabs that are read at a time, one per core up to so many: whoever takes them keeps up with no more. Each holds its
+/// events twice at most, about 100 bytes an event.
+const READERS_MAX: usize = 4;
 
 /// The first look back for a client's silence, milliseconds; each further one goes twice as far.
 const LOOK_BACK_MS: i64 = 3_600_000;
 
+/// Whose events are read, and from when on.
+const CONCERNED: &str = "CREATE TEMP TABLE concerned (site_key INTEGER, client_key INTEGER, start_at TIMESTAMPTZ)";
+
 /// A history that can be read.
 pub struct History {
     pub(super) conn: Connection,
+    store: Store,
     question: Question,
     late_through: DeliveryKey,
 }
@@ -102,10 +126,11 @@ impl History {
     /// stored visit) until one after it: so no visit is cut.
     pub fn open(store: &Store, question: Question) -> Result<History, StoreError> {
         let late_through = question.through;
-        let history = History { conn: store.connection()?, question, late_through };
+        let history = History { conn: store.connection()?, store: store.clone(), question, late_through };
+        history.conn.execute_batch(CONCERNED)?;
         history.conn.execute_batch(
             "CREATE TEMP TABLE scope (area_key INTEGER, source UTINYINT);
-             CREATE TEMP TABLE concerned (site_key INTEGER, client_key INTEGER, start_at TIMESTAMPTZ);
+             CREATE TEMP TABLE places (map_key INTEGER, x1 INTEGER, y1 INTEGER, x2 INTEGER, y2 INTEGER);
              CREATE TEMP TABLE derived_visits AS FROM store.visits LIMIT 0;
              CREATE TEMP TABLE derived_open_visits AS FROM store.open_visits LIMIT 0;",
         )?;
@@ -133,18 +158,14 @@ impl History {
     fn find_concerned(&self) -> Result<(), StoreError> {
         let Question { from, to, silence_ms, through, .. } = &self.question;
         let sites = self.sites();
-        let places: Vec<String> = self
-            .question
-            .places
-            .iter()
+        let places: Vec<String> = around(&self.question.places)
             .map(|Place { map, lower, upper }| {
-                format!(
-                    "(map_key = {} AND x_mm BETWEEN {} AND {} AND y_mm BETWEEN {} AND {})",
-                    map.0, lower.x_mm, upper.x_mm, lower.y_mm, upper.y_mm
-                )
+                format!("({}, {}, {}, {}, {})", map.0, lower.x_mm, lower.y_mm, upper.x_mm, upper.y_mm)
             })
             .collect();
-        let places = if places.is_empty() { "false".to_owned() } else { places.join(" OR ") };
+        for chunk in places.chunks(1000) {
+            self.conn.execute_batch(&format!("INSERT INTO places VALUES {}", chunk.join(",")))?;
+        }
         // A visit that touches the period has a fix inside at most one silence before it.
         let period = between("event_at", from.map(|from| EventTime(from.0 - silence_ms)), *to);
         let before_end = between("event_at", None, *to);
@@ -153,7 +174,8 @@ impl History {
         self.conn.execute_batch(&format!(
             "INSERT INTO concerned SELECT DISTINCT site_key, client_key, {first_at} FROM (
                  SELECT site_key, client_key FROM store.fixes
-                 WHERE {sites} AND ({places}) AND {period} AND delivery_key <= {through}
+                 JOIN places p ON fixes.map_key = p.map_key AND x_mm BETWEEN x1 AND x2 AND y_mm BETWEEN y1 AND y2
+                 WHERE {sites} AND {period} AND delivery_key <= {through}
                  UNION ALL
                  SELECT site_key, client_key FROM store.transitions
                  WHERE {sites} AND area_key IN (SELECT area_key FROM scope WHERE source = 1) AND {before_end}
@@ -261,43 +283,54 @@ impl History {
         put_together(&self.conn, &sql, from, to)
     }
 
-    /// Every event of a slab: one client after another, each in order of time. Breaks off when `take` says so.
-    pub fn each_event(
+    /// Every event of each slab: one slab after another, in it one client after another, each in order of time. Breaks
+    /// off when `take` says so.
+    pub fn each_slab(
         &self,
-        slab: Slab,
-        mut take: impl FnMut(&StoredEvent) -> ControlFlow<()>,
+        slabs: &[Slab],
+        mut take: impl FnMut(&[StoredEvent]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        let period = between("event_at", Some(slab.from), Some(slab.to));
-        let from = |table: &str| {
-            format!(
-                "FROM store.{table} JOIN concerned USING (site_key, client_key)
-                 WHERE {period} AND event_at >= start_at AND delivery_key <= {}
-                 ORDER BY site_key, client_key, event_at, delivery_key",
-                self.question.through.0
-            )
-        };
-        let transitions =
-            self.transitions(&format!("{TRANSITION} {}, {}", from("transitions"), "transitions.rowid"))?;
-        let mut transitions = transitions.iter().peekable();
-        let mut statement = self.conn.prepare(&format!("{FIX} {}", from("fixes")))?;
-        for batch in statement.query_arrow([])? {
-            for fix in Fixes::of(&batch)?.events() {
-                while let Some(transition) = transitions.next_if(|next| next.order() <= fix.order()) {
-                    if take(transition).is_break() {
-                        return Ok(());
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let count = cores.min(READERS_MAX).min(slabs.len());
+        let readers = (0..count).map(|_| self.reader()).collect::<Result<Vec<_>, _>>()?;
+        std::thread::scope(|scope| {
+            let mut coming = Vec::with_capacity(count);
+            for (place, reader) in readers.into_iter().enumerate() {
+                // No room in between: a reader that is ahead waits with its slab.
+                let (ready, read) = mpsc::sync_channel(0);
+                coming.push(read);
+                let own = slabs.iter().skip(place).step_by(count);
+                scope.spawn(move || {
+                    for slab in own {
+                        // Nobody takes any more once it was broken off.
+                        if ready.send(reader.events(slab)).is_err() {
+                            return;
+                        }
                     }
-                }
-                if take(&fix).is_break() {
-                    return Ok(());
+                });
+            }
+            for read in coming.iter().cycle().take(slabs.len()) {
+                let events = read.recv().expect("a reader sends each of its slabs")?;
+                if take(&events)?.is_break() {
+                    break;
                 }
             }
+            Ok(())
+        })
+    }
+
+    /// A connection that knows who is concerned.
+    fn reader(&self) -> Result<Reader<'_>, StoreError> {
+        let conn = self.store.connection()?;
+        conn.execute_batch(CONCERNED)?;
+        let mut statement = self.conn.prepare("SELECT site_key, client_key, start_at FROM concerned")?;
+        let mut appender = conn.appender_to_catalog_and_db("concerned", "temp", "main")?;
+        for batch in statement.query_arrow([])? {
+            appender.append_record_batch(batch)?;
         }
-        for transition in transitions {
-            if take(transition).is_break() {
-                return Ok(());
-            }
-        }
-        Ok(())
+        appender.flush()?;
+        drop(appender);
+        Ok(Reader { conn, question: &self.question })
     }
 
     /// From now on only the events of those who are among `present`, or whose stored visits go on at `at`. Says how
@@ -343,7 +376,7 @@ impl History {
             )
         };
         // A client's fixes and transitions may be taken one sort after the other: both only show that it is there.
-        let mut events = self.transitions(&format!("{TRANSITION} {}", from("transitions")))?;
+        let mut events = transitions(&self.conn, &format!("{TRANSITION} {}", from("transitions")))?;
         let mut statement = self.conn.prepare(&format!("{FIX} {}", from("fixes")))?;
         for batch in statement.query_arrow([])? {
             events.extend(Fixes::of(&batch)?.events());
@@ -360,9 +393,40 @@ impl History {
     pub fn is_behind(&self) -> Result<bool, StoreError> {
         Ok(newest_delivery(&self.conn)? > self.question.through)
     }
+}
 
-    fn transitions(&self, sql: &str) -> Result<Vec<StoredEvent>, StoreError> {
-        transitions(&self.conn, sql)
+/// What reads slabs beside others.
+struct Reader<'a> {
+    conn: Connection,
+    question: &'a Question,
+}
+
+impl Reader<'_> {
+    /// Every event of a slab: one client after another, each in order of time.
+    fn events(&self, slab: &Slab) -> Result<Vec<StoredEvent>, StoreError> {
+        let period = between("event_at", Some(slab.from), Some(slab.to));
+        let from = |table: &str| {
+            format!(
+                "FROM store.{table} JOIN concerned USING (site_key, client_key)
+                 WHERE {period} AND event_at >= start_at AND delivery_key <= {}
+                 ORDER BY site_key, client_key, event_at, delivery_key",
+                self.question.through.0
+            )
+        };
+        let sql = format!("{TRANSITION} {}, transitions.rowid", from("transitions"));
+        let mut transitions = transitions(&self.conn, &sql)?.into_iter().peekable();
+        let mut events = Vec::with_capacity(slab.events as usize);
+        let mut statement = self.conn.prepare(&format!("{FIX} {}", from("fixes")))?;
+        for batch in statement.query_arrow([])? {
+            for fix in Fixes::of(&batch)?.events() {
+                while let Some(transition) = transitions.next_if(|next| next.order() <= fix.order()) {
+                    events.push(transition);
+                }
+                events.push(fix);
+            }
+        }
+        events.extend(transitions);
+        Ok(events)
     }
 }
 

@@ -443,10 +443,13 @@ pub fn put_access_points(
     rows: &[row::AccessPoint],
     is_complete: bool,
 ) -> Result<(Vec<Effect>, Vec<row::AccessPoint>), StoreError> {
-    let mut statement =
-        conn.prepare("SELECT ap_id, mac, name, map_key, x_m, y_m, height_m, orientation_deg FROM store.access_points")?;
+    let ids: Vec<&str> = rows.iter().map(|ap| ap.ap_id.as_str()).collect();
+    let mut statement = conn.prepare(
+        "SELECT ap_id, mac, name, map_key, x_m, y_m, height_m, orientation_deg FROM store.access_points
+         WHERE map_key = ? OR ap_id IN (SELECT unnest(from_json(?, '[\"VARCHAR\"]')))",
+    )?;
     let before: FxHashMap<String, row::AccessPoint> = statement
-        .query_map([], |row| {
+        .query_map(params![map.0, serde_json::json!(ids).to_string()], |row| {
             let ap = row::AccessPoint {
                 ap_id: row.get(0)?,
                 mac: row.get(1)?,

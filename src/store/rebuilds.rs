@@ -3,7 +3,7 @@
 use duckdb::{Connection, Row, params};
 
 use super::history::History;
-use super::restore::ended;
+use super::restore::{PlaceSet, Whose, ended};
 use super::row;
 use super::writer::append_temporary;
 use super::{StoreError, allocation};
@@ -18,6 +18,20 @@ pub enum Target {
     Site(SiteKey),
     Map(MapKey),
     Area(AreaKey),
+}
+
+impl Target {
+    /// What has to be read to know its areas.
+    pub fn whose(self) -> Whose {
+        let mut places = PlaceSet::default();
+        match self {
+            Target::All => return Whose::All,
+            Target::Site(site) => _ = places.sites.insert(site),
+            Target::Map(map) => _ = places.maps.insert(map),
+            Target::Area(area) => _ = places.areas.insert(area),
+        }
+        Whose::Of(places)
+    }
 }
 
 /// How far a rebuild has come.

@@ -1,7 +1,7 @@
 //! What a start reads back: everything the engine and the dictionaries need to go on where they were.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use duckdb::{Connection, Row};
@@ -63,6 +63,59 @@ impl RuleSettings {
     }
 }
 
+/// Which sites, maps and areas are read.
+#[derive(Clone, Debug)]
+pub enum Whose {
+    All,
+    Of(PlaceSet),
+}
+
+/// Sites with all that is theirs, and single maps and areas beside, which may have no site. A map comes with its areas.
+#[derive(Clone, Debug, Default)]
+pub struct PlaceSet {
+    pub sites: BTreeSet<SiteKey>,
+    pub maps: BTreeSet<MapKey>,
+    pub areas: BTreeSet<AreaKey>,
+}
+
+impl Whose {
+    /// Conditions on rows of sites `s`, maps `m`, and areas `a` with their map `m`. Keys are integers of our own, so they
+    /// may stand in the text.
+    fn conditions(&self) -> [String; 3] {
+        let Whose::Of(PlaceSet { sites, maps, areas }) = self else { return ["true"; 3].map(str::to_owned) };
+        let sites = listed(sites.iter().map(|key| key.0));
+        let maps = listed(maps.iter().map(|key| key.0));
+        let areas = listed(areas.iter().map(|key| key.0));
+        let on_map = format!("m.site_key IN ({sites}) OR m.map_key IN ({maps})");
+        [
+            format!("s.site_key IN ({sites})"),
+            on_map.clone(),
+            format!("a.site_key IN ({sites}) OR {on_map} OR a.area_key IN ({areas})"),
+        ]
+    }
+}
+
+/// Keys as a list in SQL.
+fn listed(keys: impl Iterator<Item = u32>) -> String {
+    let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
+    if keys.is_empty() { "NULL".into() } else { keys.join(",") }
+}
+
+/// Adds where places are: the maps of areas, and the sites of areas and of maps with what lies on them.
+pub fn add_whereabouts(conn: &Connection, places: &mut PlaceSet) -> Result<(), StoreError> {
+    let areas = listed(places.areas.iter().map(|key| key.0));
+    let sql = format!("SELECT map_key FROM store.areas WHERE area_key IN ({areas}) AND map_key IS NOT NULL");
+    places.maps.extend(rows(conn, &sql, |row| Ok(MapKey(row.get(0)?)))?);
+    let maps = listed(places.maps.iter().map(|key| key.0));
+    let sql = format!(
+        "SELECT site_key FROM store.maps WHERE map_key IN ({maps}) AND site_key IS NOT NULL
+         UNION SELECT site_key FROM store.areas
+         WHERE (area_key IN ({areas}) OR map_key IN ({maps})) AND site_key IS NOT NULL"
+    );
+    places.sites.extend(rows(conn, &sql, |row| Ok(SiteKey(row.get(0)?)))?);
+    Ok(())
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteRow {
     pub key: SiteKey,
@@ -72,10 +125,13 @@ pub struct SiteRow {
     pub pseudonyms: Pseudonyms,
 }
 
-pub fn sites(conn: &Connection) -> Result<Vec<SiteRow>, StoreError> {
-    let sql = "SELECT site_key, site_id, exit_grace_s, presence_timeout_s, reported_timeout_s, time_zone, pseudonymise
-               FROM store.sites ORDER BY site_key";
-    rows(conn, sql, |row| {
+pub fn sites(conn: &Connection, whose: &Whose) -> Result<Vec<SiteRow>, StoreError> {
+    let [condition, ..] = whose.conditions();
+    let sql = format!(
+        "SELECT site_key, site_id, exit_grace_s, presence_timeout_s, reported_timeout_s, time_zone, pseudonymise
+         FROM store.sites s WHERE {condition} ORDER BY site_key"
+    );
+    rows(conn, &sql, |row| {
         let id: String = row.get(1)?;
         Ok(SiteRow {
             key: SiteKey(row.get(0)?),
@@ -96,11 +152,14 @@ pub struct MapRow {
     pub size_m: Option<(f64, f64)>,
 }
 
-pub fn maps(conn: &Connection) -> Result<Vec<MapRow>, StoreError> {
-    let sql = "SELECT m.map_key, m.map_id, m.site_key, v.map_key IS NOT NULL, v.width_m, v.height_m
-               FROM store.maps m LEFT JOIN store.map_versions v ON v.map_key = m.map_key AND v.valid_to IS NULL
-               ORDER BY m.map_key";
-    rows(conn, sql, |row| {
+pub fn maps(conn: &Connection, whose: &Whose) -> Result<Vec<MapRow>, StoreError> {
+    let [_, condition, _] = whose.conditions();
+    let sql = format!(
+        "SELECT m.map_key, m.map_id, m.site_key, v.map_key IS NOT NULL, v.width_m, v.height_m
+         FROM store.maps m LEFT JOIN store.map_versions v ON v.map_key = m.map_key AND v.valid_to IS NULL
+         WHERE {condition} ORDER BY m.map_key"
+    );
+    rows(conn, &sql, |row| {
         let id: String = row.get(1)?;
         let site: Option<u32> = row.get(2)?;
         let (width_m, height_m): (Option<f64>, Option<f64>) = (row.get(4)?, row.get(5)?);
@@ -125,16 +184,34 @@ pub struct AreaRow {
     pub version: u32,
     /// Of a zone that is uploaded.
     pub outline: Option<Outline>,
+    /// Of what is uploaded.
+    pub tags: Vec<String>,
+    /// What is counted, where that was set.
+    pub source: Option<Source>,
 }
 
-pub fn areas(conn: &Connection) -> Result<Vec<AreaRow>, StoreError> {
-    let sql = "SELECT a.area_key, a.kind, a.area_id, coalesce(a.site_key, m.site_key), a.map_key, a.exit_grace_s,
-                   a.presence_timeout_s, a.reported_timeout_s, coalesce(v.version, 0), v.shape
-               FROM store.areas a
-               LEFT JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL
-               LEFT JOIN store.maps m ON m.map_key = a.map_key
-               ORDER BY a.area_key";
-    let raw = rows(conn, sql, |row| {
+impl AreaRow {
+    pub fn has_own_rules(&self) -> bool {
+        self.rules != RuleSettings::default()
+    }
+}
+
+pub fn areas(conn: &Connection, whose: &Whose) -> Result<Vec<AreaRow>, StoreError> {
+    let [.., condition] = whose.conditions();
+    // The few are found first, so that not every shape is read.
+    let sql = format!(
+        "WITH own AS MATERIALIZED (
+             SELECT a.* REPLACE (coalesce(a.site_key, m.site_key) AS site_key)
+             FROM store.areas a LEFT JOIN store.maps m ON m.map_key = a.map_key WHERE {condition}
+         ),
+         valid AS (FROM store.area_versions WHERE valid_to IS NULL AND area_key IN (SELECT area_key FROM own))
+         SELECT a.area_key, a.kind, a.area_id, a.site_key, a.map_key, a.exit_grace_s, a.presence_timeout_s,
+             a.reported_timeout_s, coalesce(v.version, 0), v.shape, v.tags, a.authoritative_source
+         FROM own a LEFT JOIN valid v ON v.area_key = a.area_key ORDER BY a.area_key"
+    );
+    let raw = rows(conn, &sql, |row| {
+        let tags: Option<String> = row.get(10)?;
+        let source: Option<u8> = row.get(11)?;
         let id: String = row.get(2)?;
         let (site, map): (Option<u32>, Option<u32>) = (row.get(3)?, row.get(4)?);
         let area = AreaRow {
@@ -145,6 +222,8 @@ pub fn areas(conn: &Connection) -> Result<Vec<AreaRow>, StoreError> {
             rules: RuleSettings::read(row, 5)?,
             version: row.get(8)?,
             outline: None,
+            tags: tags.and_then(|tags| serde_json::from_str(&tags).ok()).unwrap_or_default(),
+            source: source.map(self::source),
         };
         Ok((area, row.get::<_, Option<String>>(9)?))
     })?;

@@ -1,13 +1,15 @@
 //! Sites that come to their end. A deleted site goes back to its defaults and is listed no more until something names it:
 //! an event, an upload, or whoever sets it. Its history stays.
 
+use std::collections::BTreeSet;
+
 use duckdb::{Connection, params};
 use rustc_hash::FxHashSet;
 
 use super::StoreError;
 use super::history::newest_delivery;
 use super::places::{SiteRecord, put_site};
-use super::restore::{self, RuleSettings};
+use super::restore::{self, PlaceSet, RuleSettings, Whose};
 use crate::model::ids::{SiteId, SiteKey};
 use crate::model::settings::Pseudonyms;
 use crate::model::time::ReceivedAt;
@@ -29,7 +31,8 @@ pub fn left_on_site(conn: &Connection, id: &SiteId) -> Result<Vec<String>, Store
 
 /// Whoever is stored under a pseudonym stays so: an event that brings the site back must not tell who it was.
 fn pseudonyms(conn: &Connection, key: SiteKey) -> Result<Pseudonyms, StoreError> {
-    let found = restore::sites(conn)?.into_iter().find(|site| site.key == key);
+    let only = Whose::Of(PlaceSet { sites: BTreeSet::from([key]), ..PlaceSet::default() });
+    let found = restore::sites(conn, &only)?.pop();
     Ok(found.map_or(Pseudonyms::Off, |site| site.pseudonyms))
 }
 
