@@ -15,10 +15,10 @@ use crate::model::calendar::{self, Width};
 use crate::model::metrics::{self, Bucket, Series};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
+use crate::store::ReadConnection;
 use crate::store::plans;
 use crate::store::queries::{self, Scope};
 use crate::store::spans::{self, Group, SpanGroup};
-use crate::store::{ReadConnection, StoreError};
 
 pub const NOW: Columns = &[
     ("site_id", Kind::Text),
@@ -107,7 +107,7 @@ pub async fn series(
     let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
-        let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
+        let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let ask = |window: Window| -> Result<OccupancySeries, ApiError> {
             let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
             let filter = window.spans(&min_dwell)?;
@@ -228,12 +228,9 @@ pub fn require_areas(conn: &ReadConnection, scope: &Scope) -> Result<Vec<plans::
 }
 
 /// The zone of the first area's site; UTC where that is not known.
-pub fn site_zone(conn: &ReadConnection, areas: &[plans::AreaRow]) -> Result<Tz, StoreError> {
-    let Some(site_id) = areas.iter().find_map(|area| area.site_id.as_deref()) else {
-        return Ok(Tz::UTC);
-    };
-    let sites = queries::sites(conn, Some(site_id))?;
-    Ok(sites.first().map_or(Tz::UTC, zone_of))
+pub fn site_zone(areas: &[plans::AreaRow]) -> Tz {
+    let name = areas.iter().find_map(|area| area.time_zone.as_deref());
+    name.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }
 
 /// A site's time zone.

@@ -43,7 +43,7 @@ pub async fn profile(
     let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
-        let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
+        let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let bounds = calendar::bounds(window.from_ms, window.to_ms, Width::Minutes(60), zone)?;
         let series = spans::series(conn, &past, &areas, &scope, filter, &bounds)?;
         // Seconds, client seconds, most at once, entries, most unique clients: of each hour of the week.
@@ -104,7 +104,7 @@ pub async fn peaks(
     let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
-        let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
+        let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
         let spans = spans::stays(conn, &past, &areas, &scope, filter)?;
         let found = metrics::peaks(&spans, &bounds).into_iter().filter(|peak| withheld.allows(peak.max));
@@ -209,7 +209,7 @@ pub async fn visitors(
     let past = api.store.past().clone();
     api.question(move |conn| {
         let areas = require_areas(conn, &scope)?;
-        let zone = wanted_zone.map_or_else(|| site_zone(conn, &areas), Ok)?;
+        let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
         let first_ms = spans::first_visits(conn, &past, &areas, &scope, filter)?;
         let found = metrics::visitors(&spans::spans(conn, &past, &areas, &scope, filter)?, &first_ms, &bounds);

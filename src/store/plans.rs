@@ -171,6 +171,8 @@ pub struct AreaRow {
     pub id: String,
     pub name: Option<String>,
     pub site_id: Option<String>,
+    /// Of its site.
+    pub time_zone: Option<String>,
     pub map_id: Option<String>,
     pub tags_json: Option<String>,
     pub occupancy_limit: Option<i64>,
@@ -194,11 +196,12 @@ const AREA_COLUMNS: &str =
     v.feature, v.feature_units, v.feature_ppm, coalesce(v.version, 0), epoch_ms(v.valid_from), epoch_ms(v.valid_to),
     v.area_key IS NOT NULL,
     coalesce(a.authoritative_source, CASE WHEN a.kind = 0 AND v.area_key IS NOT NULL THEN 0 ELSE 1 END),
-    a.exit_grace_s, a.presence_timeout_s, a.reported_timeout_s, a.area_key";
+    a.exit_grace_s, a.presence_timeout_s, a.reported_timeout_s, a.area_key, s.time_zone";
 
 fn area_row(row: &duckdb::Row<'_>) -> Result<AreaRow, duckdb::Error> {
     Ok(AreaRow {
         key: row.get(20)?,
+        time_zone: row.get(21)?,
         kind: area_kind(row.get(0)?),
         id: row.get(1)?,
         name: row.get(2)?,
