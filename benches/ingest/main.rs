@@ -127,7 +127,7 @@ fn scale(events: usize) {
         show(&clients.to_string(), Size { clients: clients / SIZE.sites, ..SIZE });
     }
     heading(&format!("sites, {all} clients in all"));
-    for sites in [1, 10, 100] {
+    for sites in [1, 10, 100, 1000] {
         show(&sites.to_string(), Size { sites, clients: all / sites, ..SIZE });
     }
 }

@@ -13,11 +13,10 @@ use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::ids::{AreaKind, Id, MapId, SiteId};
 use crate::model::time::{EventTime, rfc3339};
-use crate::pipeline::Places;
 use crate::problem::Problem;
 use crate::rebuild::{self, Estimate};
-use crate::store::ReadConnection;
 use crate::store::rebuilds::{self, Record, Request, State as RebuildState, Target};
+use crate::store::{ReadConnection, restore};
 
 /// Rebuilds that a list shows.
 const LIST_MAX: i64 = 100;
@@ -119,7 +118,6 @@ fn request(conn: &ReadConnection, asked: &RebuildRequest, now_ms: i64) -> Result
 
 fn target(conn: &ReadConnection, asked: &RebuildRequest) -> Result<Target, ApiError> {
     let kind = named("area_kind", &asked.area_kind, AreaKind::from_name, "zone, vbeacon or rssizone")?;
-    let places = Places::read(conn)?;
     let unknown = |what, id: &str| ApiError::NotFound { what, id: settled(id) };
     if kind.is_some() && asked.area_id.is_none() {
         return Err(ApiError::BadRequest("`area_kind` needs an `area_id`".into()));
@@ -127,23 +125,18 @@ fn target(conn: &ReadConnection, asked: &RebuildRequest) -> Result<Target, ApiEr
     match (&asked.site_id, &asked.map_id, &asked.area_id) {
         (None, None, None) => Ok(Target::All),
         (Some(id), None, None) => {
-            let site = places.sites.iter().find(|site| site.id == SiteId::from(id.as_str()));
-            Ok(Target::Site(site.ok_or_else(|| unknown("site", id))?.key))
+            let site = restore::site_key(conn, &SiteId::from(id.as_str()))?;
+            Ok(Target::Site(site.ok_or_else(|| unknown("site", id))?))
         }
         (None, Some(id), None) => {
-            let map = places.maps.iter().find(|map| map.id == MapId::from(id.as_str()));
-            Ok(Target::Map(map.ok_or_else(|| unknown("map", id))?.key))
+            let map = restore::map_key(conn, &MapId::from(id.as_str()))?;
+            Ok(Target::Map(map.ok_or_else(|| unknown("map", id))?))
         }
-        (None, None, Some(id)) => {
-            let wanted = Id::object(id);
-            let is_wanted = |found: AreaKind| kind.is_none_or(|kind| kind == found);
-            let mut areas = places.areas.iter().filter(|area| area.id.id == wanted && is_wanted(area.id.kind));
-            match (areas.next(), areas.next()) {
-                (None, _) => Err(unknown("area", id)),
-                (Some(area), None) => Ok(Target::Area(area.key)),
-                _ => Err(ApiError::BadRequest(format!("{id:?} names several areas: say which with `area_kind`"))),
-            }
-        }
+        (None, None, Some(id)) => match restore::area_keys(conn, kind, &Id::object(id))?[..] {
+            [] => Err(unknown("area", id)),
+            [area] => Ok(Target::Area(area)),
+            _ => Err(ApiError::BadRequest(format!("{id:?} names several areas: say which with `area_kind`"))),
+        },
         _ => Err(ApiError::BadRequest("give one of `site_id`, `map_id` and `area_id`, or none for everything".into())),
     }
 }

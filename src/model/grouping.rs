@@ -1,9 +1,19 @@
 //! Brings what belongs to each client together.
 
 use std::borrow::Cow;
+use std::panic::resume_unwind;
 
 /// Fewer items than this are not worth a second thread. Tests have both ways.
 pub const SHARED_MIN: usize = if cfg!(test) { 8 } else { 100_000 };
+
+/// Does both at once, the second in a thread of its own.
+pub fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
 
 /// Items by client, and those of a client by `order`. O(n) where clients' numbers lie close together and each client's
 /// items come almost in order, as they do from a store; O(n log n) otherwise. Many are shared between two threads.

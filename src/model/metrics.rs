@@ -4,10 +4,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use super::grouping;
+use super::grouping::{self, both};
 use super::settings::DwellBand;
 
 /// A visit as far as counting goes.
@@ -91,15 +90,6 @@ fn stays(spans: &[Span]) -> Vec<Span> {
         }
     }
     stays
-}
-
-/// Does both at once, the second in a thread of its own.
-fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
-    std::thread::scope(|scope| {
-        let other = scope.spawn(other);
-        let one = one();
-        (one, other.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    })
 }
 
 /// Each client's spans together, by entry.
@@ -482,30 +472,15 @@ pub const HISTOGRAM_EDGES_S: [i64; 12] = [0, 30, 60, 120, 300, 600, 1200, 1800, 
 /// Dwell of the visits that touch [from, to): the part inside it, or with `is_clipped` false all of each. What goes
 /// on is counted up to `to`. `None` when no visit touches it. Quantiles are interpolated linearly.
 pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: &[DwellBand]) -> Option<Dwell> {
-    let mut dwells_ms: Vec<i64> = spans
-        .iter()
-        .filter(|span| span.touches(from_ms, to_ms))
-        .map(|span| {
-            if is_clipped {
-                span.inside_ms(from_ms, to_ms)
-            } else {
-                span.exited_ms().unwrap_or(to_ms) - span.entered_ms
-            }
-        })
-        .collect();
+    let lengths = |spans: &[Span]| Lengths::of(spans, from_ms, to_ms, is_clipped, bands);
+    let Lengths { mut dwells_ms, histogram, in_bands, unbanded } = if spans.len() < grouping::SHARED_MIN {
+        lengths(spans)
+    } else {
+        let (first, second) = spans.split_at(spans.len() / 2);
+        let (first, second) = both(|| lengths(first), || lengths(second));
+        first.and(second)
+    };
     let max_ms = *dwells_ms.iter().max()?;
-    let mut histogram = vec![0; HISTOGRAM_EDGES_S.len()];
-    let mut in_bands = vec![0; bands.len()];
-    let mut unbanded = 0;
-    for dwell_ms in &dwells_ms {
-        // Ranges and bands are in whole seconds: 300.9 s is still within 1-300.
-        let whole_s = dwell_ms / 1000;
-        histogram[HISTOGRAM_EDGES_S.partition_point(|edge| *edge <= whole_s) - 1] += 1;
-        match bands.iter().position(|band| band.from_s <= whole_s && band.to_s.is_none_or(|to| whole_s <= to)) {
-            Some(place) => in_bands[place] += 1,
-            None => unbanded += 1,
-        }
-    }
     let mean_s = dwells_ms.iter().sum::<i64>() as f64 / dwells_ms.len() as f64 / 1000.0;
     let [p95_ms, p90_ms, median_ms] = quantiles_ms(&mut dwells_ms, [0.95, 0.9, 0.5]);
     Some(Dwell {
@@ -519,6 +494,46 @@ pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: 
         bands: in_bands,
         unbanded,
     })
+}
+
+/// Visits by how long they lasted.
+struct Lengths {
+    dwells_ms: Vec<i64>,
+    histogram: Vec<u64>,
+    in_bands: Vec<u64>,
+    unbanded: u64,
+}
+
+impl Lengths {
+    fn of(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: &[DwellBand]) -> Lengths {
+        let mut dwells_ms = Vec::with_capacity(spans.len());
+        let mut histogram = vec![0; HISTOGRAM_EDGES_S.len()];
+        let mut in_bands = vec![0; bands.len()];
+        let mut unbanded = 0;
+        for span in spans.iter().filter(|span| span.touches(from_ms, to_ms)) {
+            let dwell_ms = match is_clipped {
+                true => span.inside_ms(from_ms, to_ms),
+                false => span.exited_ms().unwrap_or(to_ms) - span.entered_ms,
+            };
+            dwells_ms.push(dwell_ms);
+            // Ranges and bands are in whole seconds: 300.9 s is still within 1-300.
+            let whole_s = dwell_ms / 1000;
+            histogram[HISTOGRAM_EDGES_S.partition_point(|edge| *edge <= whole_s) - 1] += 1;
+            match bands.iter().position(|band| band.from_s <= whole_s && band.to_s.is_none_or(|to| whole_s <= to)) {
+                Some(place) => in_bands[place] += 1,
+                None => unbanded += 1,
+            }
+        }
+        Lengths { dwells_ms, histogram, in_bands, unbanded }
+    }
+
+    fn and(mut self, other: Lengths) -> Lengths {
+        self.dwells_ms.extend(other.dwells_ms);
+        let counts = self.histogram.iter_mut().zip(other.histogram).chain(self.in_bands.iter_mut().zip(other.in_bands));
+        counts.for_each(|(count, more)| *count += more);
+        self.unbanded += other.unbanded;
+        self
+    }
 }
 
 /// Of values in any order, at least one; the higher quantiles first, since each need only be searched for below the one
@@ -595,6 +610,34 @@ mod tests {
                 below + (above - below) * place.fract()
             });
             prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn dwell_counts_each_visit_once(
+            raw in prop::collection::vec((0u32..5, 0i64..100_000, prop::option::of(0i64..40_000_000)), 1..40),
+            is_clipped: bool,
+        ) {
+            let bands = crate::model::settings::default_dwell_bands();
+            let spans: Vec<Span> = raw.iter().map(|(c, a, d)| span(*c, *a, d.map(|d| a + d))).collect();
+            let (from_ms, to_ms) = (50_000, 30_000_000);
+            let lengths = spans.iter().filter(|span| span.touches(from_ms, to_ms)).map(|span| {
+                let end_ms = span.exited_ms().unwrap_or(to_ms);
+                if is_clipped { end_ms.min(to_ms) - span.entered_ms.max(from_ms) } else { end_ms - span.entered_ms }
+            });
+            let whole_s: Vec<i64> = lengths.map(|ms| ms / 1000).collect();
+            let Some(found) = dwell(&spans, from_ms, to_ms, is_clipped, &bands) else {
+                prop_assert!(whole_s.is_empty());
+                return Ok(());
+            };
+            prop_assert_eq!(found.count, whole_s.len() as u64);
+            for (place, from_s) in HISTOGRAM_EDGES_S.iter().enumerate() {
+                let to_s = HISTOGRAM_EDGES_S.get(place + 1).copied().unwrap_or(i64::MAX);
+                let expected = whole_s.iter().filter(|s| (*from_s..to_s).contains(s)).count() as u64;
+                prop_assert_eq!(found.histogram[place], expected);
+            }
+            let banded = |s: &&i64| bands.iter().any(|band| band.from_s <= **s && band.to_s.is_none_or(|to_s| **s <= to_s));
+            prop_assert_eq!(found.bands.iter().sum::<u64>(), whole_s.iter().filter(banded).count() as u64);
+            prop_assert_eq!(found.bands.iter().sum::<u64>() + found.unbanded, found.count);
         }
 
         /// Against counting at every single millisecond.

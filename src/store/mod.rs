@@ -150,7 +150,7 @@ const USE_FILE: &str = "USE footfall";
 /// meanwhile.
 const ROW_GROUP_ROWS: usize = 61_440;
 
-/// Ended visits that are kept in memory: 9 million of them.
+/// Ended visits that are kept in memory at most: 9 million of them.
 const PAST_BYTES: usize = 256 << 20;
 
 /// Connections kept for the next reader; more may be in use at once.
@@ -160,7 +160,7 @@ impl Store {
     /// Opens or creates the file and applies what migrations it lacks.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         let turn = Turn::take(&options.path)?;
-        let (mut root, scratch, bounds) = connect(options)?;
+        let (mut root, scratch, bounds, memory_limit) = connect(options)?;
         migrate::migrate(&mut root)?;
         let inner = Inner {
             path: options.path.clone(),
@@ -170,7 +170,7 @@ impl Store {
             is_settled: Mutex::new(false),
             root: Mutex::new(root),
             idle: Mutex::default(),
-            past: Arc::new(Past::new(PAST_BYTES)),
+            past: Arc::new(Past::new(PAST_BYTES.min(memory_limit / 8))),
             _turn: turn,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -264,7 +264,8 @@ impl Store {
     }
 }
 
-fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, bounds::Bounds), StoreError> {
+/// The instance, its folder for files, what bounds it, and DuckDB's limit of memory in bytes.
+fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, bounds::Bounds, usize), StoreError> {
     let failed = |source: duckdb::Error| {
         let is_damaged = source.to_string().contains("Corrupt WAL file");
         let path = options.path.clone();
@@ -290,7 +291,8 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, bounds::Bound
     .map_err(failed)?;
     let limit = "SELECT parse_formatted_bytes(current_setting('memory_limit'))::BIGINT";
     let limit: i64 = conn.query_row(limit, [], |row| row.get(0)).map_err(failed)?;
-    allocation::bound(usize::try_from(limit).unwrap_or(usize::MAX), options.memory_limit.is_none());
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    allocation::bound(limit, options.memory_limit.is_none());
     // Instants are UTC inside; this is how text and plain timestamps become instants, on every connection. A DuckDB
     // built without ICU has no such setting, and takes all of it for UTC anyway.
     if let Err(error) = conn.execute_batch("SET GLOBAL TimeZone = 'UTC'") {
@@ -306,7 +308,7 @@ fn connect(options: &StoreOptions) -> Result<(Connection, PathBuf, bounds::Bound
         scratch.display().to_string().replace('\'', "''")
     ))
     .map_err(failed)?;
-    Ok((conn, scratch, bounds))
+    Ok((conn, scratch, bounds, limit))
 }
 
 #[cfg(test)]

@@ -70,6 +70,27 @@ pub enum Whose {
     Of(PlaceSet),
 }
 
+pub fn site_key(conn: &Connection, id: &SiteId) -> Result<Option<SiteKey>, StoreError> {
+    Ok(keys(conn, "SELECT site_key FROM store.sites WHERE site_id = ?", [id.to_string()])?.pop().map(SiteKey))
+}
+
+pub fn map_key(conn: &Connection, id: &MapId) -> Result<Option<MapKey>, StoreError> {
+    Ok(keys(conn, "SELECT map_key FROM store.maps WHERE map_id = ?", [id.to_string()])?.pop().map(MapKey))
+}
+
+/// Areas of that id: one of each kind at most.
+pub fn area_keys(conn: &Connection, kind: Option<AreaKind>, id: &Id) -> Result<Vec<AreaKey>, StoreError> {
+    let kinds = kind.map_or("true".to_owned(), |kind| format!("kind = {}", kind as u8));
+    let sql = format!("SELECT area_key FROM store.areas WHERE area_id = ? AND {kinds}");
+    Ok(keys(conn, &sql, [id.to_string()])?.into_iter().map(AreaKey).collect())
+}
+
+fn keys(conn: &Connection, sql: &str, params: [String; 1]) -> Result<Vec<u32>, StoreError> {
+    let mut statement = conn.prepare(sql)?;
+    let found = statement.query_map(params, |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// Sites with all that is theirs, and single maps and areas beside, which may have no site. A map comes with its areas.
 #[derive(Clone, Debug, Default)]
 pub struct PlaceSet {

@@ -14,6 +14,7 @@ use super::past::{Day, Known, Past, PastVisit, each_visit};
 use super::plans::AreaRow;
 use super::queries::{Scope, about_clients, ask, code};
 use super::restore::client_kind;
+use crate::model::grouping;
 use crate::model::metrics::{self, Part, Series, Span};
 use crate::model::movement::{self, STAYS, Step};
 use crate::model::visit::Source;
@@ -141,27 +142,39 @@ impl SpanFilter {
 
 /// The visits that touch the window: those of settled days from memory, the rest from the file. `None` where the file is
 /// to be asked for all of them.
-fn kept<T>(
+fn kept<T: Send>(
     conn: &Connection,
     past: &Past,
     scope: &Scope,
     filter: SpanFilter,
     chosen: &Chosen,
-    mut make: impl FnMut(PastVisit) -> T,
+    make: impl Fn(PastVisit) -> T + Sync,
 ) -> Result<Option<Vec<T>>, StoreError> {
     if scope.is_about_clients() {
         return Ok(None);
     }
     let Some(view) = past.view(conn, filter.from_ms, filter.to_ms)? else { return Ok(None) };
+    let of_days = |days: &[Arc<Day>], room: usize| {
+        let mut found = Vec::with_capacity(room);
+        for day in days {
+            chosen.each_of(day, |visit| {
+                if filter.has(&visit) {
+                    found.push(make(visit));
+                }
+            });
+        }
+        found
+    };
     // Room for all at once: to move hundreds of thousands to where there is more takes as long as to find them.
-    let mut found = Vec::with_capacity(view.days.iter().map(|day| day.count(chosen.range())).sum());
-    for day in &view.days {
-        chosen.each_of(day, |visit| {
-            if filter.has(&visit) {
-                found.push(make(visit));
-            }
-        });
-    }
+    let count = view.days.iter().map(|day| day.count(chosen.range())).sum();
+    let mut found = if count < grouping::SHARED_MIN {
+        of_days(&view.days, count)
+    } else {
+        let (first, second) = view.days.split_at(view.days.len() / 2);
+        let (mut found, second) = grouping::both(|| of_days(first, count), || of_days(second, count / 2));
+        found.extend(second);
+        found
+    };
     let [_, to, min_dwell] = filter.params();
     let mut params = vec![Value::BigInt(view.end_ms()), to, min_dwell];
     params.extend(chosen.params());
@@ -244,13 +257,13 @@ fn with_known(
     Ok(Some(Series { buckets, total, current }))
 }
 
-fn collect<T>(
+fn collect<T: Send>(
     conn: &Connection,
     past: &Past,
     areas: &[AreaRow],
     scope: &Scope,
     filter: SpanFilter,
-    make: impl Fn(Span, i32) -> T,
+    make: impl Fn(Span, i32) -> T + Sync,
 ) -> Result<Vec<T>, StoreError> {
     let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(Vec::new()) };
     let kept = kept(conn, past, scope, filter, &chosen, |visit| {
@@ -437,17 +450,14 @@ fn kept_steps(
         exited_ms: visit.exited_ms,
     };
     let before = SpanFilter { from_ms: filter.from_ms.saturating_sub(gap_ms), ..filter };
+    let Some(mut steps) = kept(conn, past, scope, before, chosen, step)? else { return Ok(None) };
     // Whoever was somewhere already a gap before the window, and still is, may have been elsewhere in between: that is then
     // what it came from.
     let mut since_ms: FxHashMap<i32, i64> = FxHashMap::default();
-    let kept = kept(conn, past, scope, before, chosen, |visit| {
-        if visit.entered_ms < before.from_ms {
-            let since_ms = since_ms.entry(visit.client).or_insert(visit.entered_ms);
-            *since_ms = visit.entered_ms.min(*since_ms);
-        }
-        step(visit)
-    })?;
-    let Some(mut steps) = kept else { return Ok(None) };
+    for step in steps.iter().filter(|step| step.entered_ms < before.from_ms) {
+        let since_ms = since_ms.entry(step.client).or_insert(step.entered_ms);
+        *since_ms = step.entered_ms.min(*since_ms);
+    }
     if let Some(first_ms) = since_ms.values().min().copied() {
         let elsewhere = SpanFilter { from_ms: first_ms, to_ms: before.from_ms, ..filter };
         let Some(view) = past.view(conn, elsewhere.from_ms, elsewhere.to_ms)? else { return Ok(None) };
