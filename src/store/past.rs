@@ -188,6 +188,13 @@ struct Mark {
     end_ms: i64,
 }
 
+/// The days that a view needs, those that are kept.
+struct Wanted {
+    mark: Mark,
+    numbers: Range<i64>,
+    days: Vec<Option<Arc<Day>>>,
+}
+
 /// Days that a question may use.
 pub struct View {
     mark: Mark,
@@ -222,7 +229,11 @@ impl Known {
                 _ => runs.push(place..place + 1),
             }
         }
-        if runs.len() > RUNS_MAX { vec![runs[0].start..runs[runs.len() - 1].end] } else { runs }
+        if runs.len() > RUNS_MAX {
+            runs[0].end = runs[runs.len() - 1].end;
+            runs.truncate(1);
+        }
+        runs
     }
 }
 
@@ -256,7 +267,7 @@ impl Past {
     /// The days on which visits ended that touch [from, to), Unix milliseconds; those that are not kept are read. `None`
     /// where the file is to be read instead.
     pub fn view(&self, conn: &Connection, from_ms: i64, to_ms: i64) -> Result<Option<View>, StoreError> {
-        let Some((mark, numbers, mut found)) = self.begin(from_ms, to_ms) else { return Ok(None) };
+        let Some(Wanted { mark, numbers, days: mut found }) = self.begin(from_ms, to_ms) else { return Ok(None) };
         let missing = || numbers.clone().zip(&found).filter(|(_, day)| day.is_none()).map(|(number, _)| number);
         if let (Some(first), Some(last)) = (missing().min(), missing().max()) {
             let Some(read) = self.read(conn, first..last + 1)? else {
@@ -273,7 +284,7 @@ impl Past {
         Ok(Some(View { mark, days: found.into_iter().flatten().collect() }))
     }
 
-    fn begin(&self, from_ms: i64, to_ms: i64) -> Option<(Mark, Range<i64>, Vec<Option<Arc<Day>>>)> {
+    fn begin(&self, from_ms: i64, to_ms: i64) -> Option<Wanted> {
         let mut state = self.state();
         let settled = state.settled_ms?.div_euclid(DAY_MS);
         let numbers = from_ms.div_euclid(DAY_MS)..settled.min(to_ms.div_euclid(DAY_MS) + 1);
@@ -289,7 +300,7 @@ impl Past {
             Some(kept.day.clone())
         };
         let days = numbers.clone().map(day).collect();
-        Some((mark, numbers, days))
+        Some(Wanted { mark, numbers, days })
     }
 
     /// Keeps days from a number on, for a view of so many, unless visits changed since; whether they may be used.
