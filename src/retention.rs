@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::model::ids::{Id, SiteKey};
 use crate::model::time::{EventTime, ReceivedAt};
-use crate::pipeline::Handle;
+use crate::pipeline::{Handle, Lent};
 use crate::store::forget::{self, Old};
-use crate::store::{Store, StoreError, queries, rebuilds};
+use crate::store::{ReadConnection, Store, StoreError, queries, rebuilds};
 
 /// How long things are kept, days; none: for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,16 +98,20 @@ pub async fn forget_old(store: &Store, pipeline: &Handle, rules: &Rules, now: Re
         }
         if let Some(days) = kept.visits_days {
             let before = EventTime(ago(days).0);
-            rows += portions(pipeline, move |conn| forget::forget_visits(conn, site.key, before, PORTION_ROWS)).await?;
+            let forget = move |lent: &mut Lent<'_>| {
+                let change = lent.past.change_any();
+                lent.writer.in_transaction(|conn| forget::forget_visits(conn, &change, site.key, before, PORTION_ROWS))
+            };
+            rows += portions(pipeline, forget).await?;
         }
     }
     if let Some(days) = rules.deliveries_days() {
         let before = ago(days);
-        rows += portions(pipeline, move |conn| match forget::last_delivery_before(conn, before)? {
+        let forget = move |conn: &ReadConnection| match forget::last_delivery_before(conn, before)? {
             Some(through) => forget::forget_deliveries(conn, through, PORTION_ROWS),
             None => Ok(0),
-        })
-        .await?;
+        };
+        rows += portions(pipeline, move |lent| lent.writer.in_transaction(forget)).await?;
     }
     if let Some(days) = rules.callbacks_days {
         let before = ago(days);
@@ -123,7 +127,10 @@ async fn forget_events(pipeline: &Handle, site: SiteKey, before: ReceivedAt) -> 
         Ok(forget::begin_forgetting(conn, old)?.then_some(old))
     });
     match old.await? {
-        Some(old) => portions(pipeline, move |conn| forget::forget_events(conn, old, PORTION_ROWS)).await,
+        Some(old) => {
+            let forget = move |conn: &ReadConnection| forget::forget_events(conn, old, PORTION_ROWS);
+            portions(pipeline, move |lent| lent.writer.in_transaction(forget)).await
+        }
         None => Ok(0),
     }
 }
@@ -131,11 +138,12 @@ async fn forget_events(pipeline: &Handle, site: SiteKey, before: ReceivedAt) -> 
 /// Repeats until there is nothing left, each time in a transaction of its own.
 async fn portions(
     pipeline: &Handle,
-    forget: impl Fn(&crate::store::ReadConnection) -> Result<usize, StoreError> + Clone + Send + 'static,
+    forget: impl Fn(&mut Lent<'_>) -> Result<usize, StoreError> + Clone + Send + 'static,
 ) -> Result<usize, StoreError> {
     let mut rows = 0;
     loop {
-        let found = one(pipeline, forget.clone()).await?;
+        // Nothing is done by a server that is stopping.
+        let found = pipeline.exclusively(forget.clone()).await.unwrap_or(Ok(0))?;
         if found == 0 {
             return Ok(rows);
         }
@@ -147,7 +155,7 @@ async fn portions(
 /// Nothing is done by a server that is stopping.
 async fn one<T: Default + Send + 'static>(
     pipeline: &Handle,
-    work: impl FnOnce(&crate::store::ReadConnection) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnOnce(&ReadConnection) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     pipeline.exclusively(move |lent| lent.writer.in_transaction(work)).await.unwrap_or(Ok(T::default()))
 }

@@ -59,7 +59,9 @@ pub async fn erase(State(api): State<Api>, Path(id): Path<String>) -> Fallible<J
         if !lent.writer.read(rebuilds::unfinished)?.is_empty() {
             return Ok(None);
         }
-        let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &ids))?;
+        let change = lent.past.change_any();
+        let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &change, &ids))?;
+        drop(change);
         lent.is_stale = true;
         let copies = lent.writer.read(access::copies)?;
         Ok::<_, crate::store::StoreError>(Some((erased, copies)))

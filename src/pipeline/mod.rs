@@ -37,6 +37,7 @@ use crate::model::ids::{DeliveryKey, SiteKey};
 use crate::model::time::ReceivedAt;
 use crate::privacy::KeyFile;
 use crate::store::outbox::AlertEvent;
+use crate::store::past::Past;
 use crate::store::restore::Whose;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{Store, StoreError};
@@ -85,6 +86,7 @@ type Exclusive = Box<dyn FnOnce(&mut Lent<'_>) + Send>;
 /// What the pipeline lends between two commits: nothing is under way, and the file holds all that the engine knows.
 pub struct Lent<'a> {
     pub writer: &'a mut Writer,
+    pub past: &'a Past,
     pub engine: &'a mut Engine,
     /// Visits that stand open.
     pub open_visits: &'a mut i64,
@@ -363,11 +365,9 @@ impl Pipeline {
                 Job::Exclusive(work) => {
                     let Loaded { known: Known { engine, .. }, open_visits, .. } = &mut self.loaded;
                     let now = self.clock.now();
-                    let mut lent = Lent { writer: &mut self.writer, engine, open_visits, now, is_stale: false };
-                    // It may take any visit away, or put others in its place.
-                    let change = self.store.past().change(i64::MIN);
+                    let past = self.store.past();
+                    let mut lent = Lent { writer: &mut self.writer, past, engine, open_visits, now, is_stale: false };
                     work(&mut lent);
-                    drop(change);
                     if lent.is_stale {
                         self.reload();
                     }

@@ -152,7 +152,7 @@ impl Deriving {
         rebuilds::stage_open(&self.history, &open)?;
         let prepared = rebuilds::prepare(&self.history)?;
         let first = lent.engine.reserve_visit_keys(prepared.visits);
-        rebuilds::swap(&self.history, rebuild, &prepared, self.events, first, lent.now)?;
+        rebuilds::swap(&self.history, &lent.past.change_any(), rebuild, &prepared, self.events, first, lent.now)?;
         self.adopt(prepared, first, lent);
         Ok(Outcome::Done)
     }

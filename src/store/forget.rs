@@ -3,6 +3,7 @@
 use duckdb::{Connection, params};
 
 use super::StoreError;
+use super::past::Changing;
 use crate::model::ids::{Id, SiteKey};
 use crate::model::time::{EventTime, ReceivedAt};
 
@@ -13,7 +14,7 @@ pub type Erased = Vec<(&'static str, usize)>;
 /// that stands for nobody. To be called in a transaction; the engine has to be read back afterwards.
 ///
 /// Costs a scan of the tables that hold texts.
-pub fn erase(conn: &Connection, ids: &[Id]) -> Result<Erased, StoreError> {
+pub fn erase(conn: &Connection, _: &Changing<'_>, ids: &[Id]) -> Result<Erased, StoreError> {
     let ids: Vec<String> = ids.iter().map(Id::to_string).collect();
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{}'", id.replace('\'', "''"))).collect();
     let quoted = quoted.join(",");
@@ -240,6 +241,7 @@ pub fn forget_deliveries(conn: &Connection, through: i64, rows_max: usize) -> Re
 /// newest visit stays: keys are counted on from it.
 pub fn forget_visits(
     conn: &Connection,
+    _: &Changing<'_>,
     site: SiteKey,
     before: EventTime,
     rows_max: usize,

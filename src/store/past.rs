@@ -33,7 +33,7 @@ pub struct PastVisit {
     pub source: u8,
 }
 
-/// The visits that ended on one day of UTC, by site, client and entry. 30 bytes each.
+/// The visits that ended on one day of UTC, by site, client and entry. 29 bytes each.
 #[derive(Debug, Default)]
 pub struct Day {
     sites: Vec<OfSite>,
@@ -172,7 +172,8 @@ struct Kept {
     last_use: u64,
 }
 
-/// A change that is being made. There is one writer, so there is one at a time.
+/// A change that is being made. There is one writer, so there is one at a time. Whatever takes ended visits away or puts some
+/// in asks for it.
 pub struct Changing<'a>(&'a Past);
 
 impl Drop for Changing<'_> {
@@ -262,6 +263,11 @@ impl Past {
             state.changed_ms = state.settled_ms.unwrap_or(i64::MIN);
         }
         Changing(self)
+    }
+
+    /// The same of a change that may concern any visit.
+    pub fn change_any(&self) -> Changing<'_> {
+        self.change(i64::MIN)
     }
 
     /// The days on which visits ended that touch [from, to), Unix milliseconds; those that are not kept are read. `None`

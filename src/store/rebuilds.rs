@@ -3,6 +3,7 @@
 use duckdb::{Connection, Row, params};
 
 use super::history::History;
+use super::past::Changing;
 use super::restore::{PlaceSet, Whose, ended};
 use super::row;
 use super::writer::append_temporary;
@@ -335,6 +336,7 @@ fn keep_forgotten(conn: &Connection) -> Result<(), StoreError> {
 /// Puts the prepared visits in, numbered from `first` on, and the rebuild is done: in one transaction.
 pub fn swap(
     history: &History,
+    _: &Changing<'_>,
     rebuild: i64,
     prepared: &Prepared,
     events: u64,
