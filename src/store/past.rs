@@ -247,9 +247,11 @@ impl Past {
         self.state.lock().expect("no one panics with the past")
     }
 
-    /// Says that what ended before an instant hardly changes any more. Nothing is kept before that is said.
+    /// Says that what ended before an instant hardly changes any more; never takes that back. Nothing is kept before that is
+    /// said.
     pub fn settle(&self, until_ms: i64) {
-        self.state().settled_ms = Some(until_ms);
+        let mut state = self.state();
+        state.settled_ms = state.settled_ms.max(Some(until_ms));
     }
 
     /// Says that visits are about to change, and from which instant on: beginnings of visits that begin, ends of those that

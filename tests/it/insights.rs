@@ -62,6 +62,12 @@ async fn crowded(seed: u64) -> (TestApp, Vec<Visit>, Vec<(String, i64, f64, f64)
     (TestApp::open(dir, config, clock).await, visits, fixes)
 }
 
+/// Says that days on which anything happened are over, some seconds after what was said before: from then on they are kept
+/// in memory.
+fn settle(app: &TestApp, seconds: i64) {
+    app.store.past().settle((START_S + 3 * 86_400 + seconds) * 1000);
+}
+
 fn ms(value: &Value) -> i64 {
     DateTime::parse_from_rfc3339(value.as_str().unwrap()).unwrap().timestamp_millis()
 }
@@ -108,7 +114,11 @@ async fn series_profiles_peaks_and_visitors_agree_with_counting() {
     let (app, visits, _) = crowded(7).await;
     let mut rng = StdRng::seed_from_u64(7);
     let start_ms = START_S * 1000;
-    for round in 0..25 {
+    for round in 0..30 {
+        // Half of them of the file, and half of days in memory.
+        if round == 15 {
+            settle(&app, 0);
+        }
         let from_ms = start_ms + rng.random_range(-200_000..1_200_000);
         let to_ms = (from_ms + rng.random_range(1_000..900_000)).min(start_ms + 1_300_000);
         let bucket = ["1m", "5m", "15m", "1h", "1d"][rng.random_range(0..5)];
@@ -116,7 +126,8 @@ async fn series_profiles_peaks_and_visitors_agree_with_counting() {
         let min_dwell_s = [0, 30][rng.random_range(0..2)];
         let area = (round % 2 == 0).then(|| format!("0d1f5a52-0000-4c00-8000-00000000000{}", rng.random_range(0..9)));
         let scope = area.as_ref().map_or(format!("map={MAP}"), |area| format!("area={area}"));
-        let query = format!("{scope}&from={}&to={}&tz={zone}&min_dwell={min_dwell_s}", time(from_ms), time(to_ms));
+        let least = if min_dwell_s > 0 { format!("&min_dwell={min_dwell_s}") } else { String::new() };
+        let query = format!("{scope}&from={}&to={}&tz={zone}{least}", time(from_ms), time(to_ms));
         let chosen: Vec<&Visit> = visits
             .iter()
             .filter(|visit| area.as_ref().is_none_or(|area| *area == visit.area))
@@ -201,7 +212,11 @@ async fn flows_agree_with_counting() {
     }
     by_client.values_mut().for_each(|visits| visits.sort_by_key(|visit| (visit.entered_ms, visit.key)));
     let start_ms = START_S * 1000;
-    for (from_s, to_s, gap_s) in [(0, 1300, 600), (0, 1300, 0), (300, 700, 20), (-100, 400, 5)] {
+    let windows = [(0, 1300, 600), (0, 1300, 0), (300, 700, 20), (-100, 400, 5)];
+    for (round, (from_s, to_s, gap_s)) in windows.into_iter().cycle().take(8).enumerate() {
+        if round == 4 {
+            settle(&app, 0);
+        }
         let (from_ms, to_ms) = (start_ms + from_s * 1000, start_ms + to_s * 1000);
         let query = format!("map={MAP}&from={}&to={}&flow_gap={gap_s}", time(from_ms), time(to_ms));
         let mut expected: BTreeMap<(String, String), i64> = BTreeMap::new();
@@ -402,4 +417,58 @@ async fn every_group_is_answered() {
             app.get(&format!("{path}?group_by={group}")).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_in_memory_follow_what_comes_late_what_is_erased_and_what_is_rebuilt() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    let walk = |mac: &str, at_s: f64| {
+        let walk = [(0.0, 5.0), (20.0, 5.0), (40.0, 15.0), (60.0, 15.0)];
+        delivery("location", walk.map(|(after_s, x)| fix(mac, at_s + after_s, x, 5.0)).to_vec())
+    };
+    for client in 1..=3 {
+        app.deliver(&walk(&format!("00000000000{client}"), f64::from(client) * 7.0)).await;
+    }
+    app.run_on_to(3.0 * 86_400.0).await;
+    let window_ms = [(START_S - 3600) * 1000, (START_S + 30 * 3600) * 1000];
+    let window = format!("area={LOBBY}&from={}&to={}", time(window_ms[0]), time(window_ms[1]));
+    let mut settled_s = 0;
+    let mut expect = async |visits: i64, why: &str| {
+        let told = async |from: &str| {
+            let dwell = app.get(&format!("/v1/dwell?{window}")).await;
+            let series = app.get(&format!("/v1/occupancy/series?{window}&bucket=1h")).await;
+            let entries = &series["total"]["entries"];
+            assert_eq!((&dwell["count"], entries), (&json!(visits), &json!(visits)), "{why}, {from}");
+        };
+        told("as soon as it was so").await;
+        settled_s += 20;
+        settle(&app, settled_s);
+        told("once it is quiet again").await;
+        told("a second time").await;
+        let view = app.store.read(|conn| app.store.past().view(conn, window_ms[0], window_ms[1]));
+        assert!(view.unwrap().is_some(), "it was of days in memory");
+    };
+    expect(3, "at first").await;
+    app.deliver(&walk("000000000009", 600.0)).await;
+    expect(4, "one came days late").await;
+    assert_eq!(app.call(Method::DELETE, "/v1/clients/000000000001", None).await.0, StatusCode::OK);
+    expect(3, "one is erased").await;
+    let elsewhere = json!({"id": LOBBY, "name": "Lobby", "vertices_m": [
+        {"x": 18, "y": 18}, {"x": 20, "y": 18}, {"x": 20, "y": 20}, {"x": 18, "y": 20}]});
+    let map = json!({"site_id": SITE, "name": "Ground", "width_m": 20.0, "height_m": 20.0, "zones": [elsewhere]});
+    assert_eq!(app.call(Method::PUT, &format!("/v1/maps/{MAP}"), Some(map)).await.0, StatusCode::OK);
+    expect(3, "what was stays as it was").await;
+    let (status, job) = app.call(Method::POST, "/v1/rebuilds", Some(json!({"site_id": SITE}))).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+    let mut state = Value::Null;
+    for _ in 0..400 {
+        state = app.get(&format!("/v1/rebuilds/{}", job["rebuild_id"])).await["state"].clone();
+        if state == "done" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(state, "done");
+    expect(0, "rebuilt with the lobby elsewhere").await;
 }
