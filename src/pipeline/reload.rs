@@ -11,7 +11,8 @@ use crate::model::ids::{AreaKey, ClientKey, DeliveryKey, MapKey, SiteKey, VisitK
 use crate::model::settings::PresenceRules;
 use crate::model::time::EventTime;
 use crate::model::visit::Source;
-use crate::store::restore::{self, Ends, NewestFix, NextKeys, TailFix, Whose};
+use crate::store::ends::{self, Ends, NewestFix, TailFix};
+use crate::store::restore::{self, NextKeys, Whose};
 use crate::store::{ReadConnection, Store, StoreError};
 
 /// Everything the pipeline keeps in memory.
@@ -62,12 +63,12 @@ pub fn load(store: &Store, defaults: &Defaults) -> Result<Loaded, StoreError> {
         restore::each_client(conn, |key, id, name| known.directory.restore_client(id, key, name))?;
         let places = known.take_in(conn, &Whose::All, defaults)?;
         let engine = &mut known.engine;
-        let newest = restore::newest_fixes(conn)?;
-        let ends = Ends::of(&newest);
-        for (site, newest, received_at) in restore::clocks(conn, &ends)? {
+        let newest = ends::newest_fixes(conn)?;
+        let fix_ends = Ends::of(&newest);
+        for (site, newest, received_at) in ends::clocks(conn, &fix_ends)? {
             engine.restore_clock(site, newest, received_at);
         }
-        restore::each_recent_fix(conn, &ends, window_ms, |site, client, at, is_late| {
+        ends::each_recent_fix(conn, &fix_ends, window_ms, |site, client, at, is_late| {
             engine.restore_fix(site, client, at, is_late);
         })?;
         for fix in &newest {
@@ -105,7 +106,7 @@ fn restore_visits(
     let clients: FxHashSet<(SiteKey, ClientKey)> = computed.map(|live| (live.visit.site, live.visit.client)).collect();
     let newest: Vec<NewestFix> =
         newest.iter().filter(|fix| clients.contains(&(fix.site, fix.client))).copied().collect();
-    let tail = restore::tail_fixes(conn, &newest, rules_max.exit_grace_ms)?;
+    let tail = ends::tail_fixes(conn, &newest, rules_max.exit_grace_ms)?;
     let tracks = Tracks::new(places, tail, restore::rebuilt_through(conn)?);
     let mut open = 0;
     for live in visits {

@@ -9,6 +9,7 @@ pub mod audit;
 mod bounds;
 pub mod catalogue;
 mod columns;
+pub mod ends;
 pub mod files;
 pub mod forget;
 mod guard;

@@ -1,0 +1,228 @@
+//! Where the stored fixes end, which is what a start goes on from: read with one scan of them all, and then only what lies
+//! near the ends.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use duckdb::{Connection, Row};
+
+use super::StoreError;
+use super::columns::ask_columns;
+use super::restore::rows;
+use crate::model::ids::{ClientKey, DeliveryKey, MapKey, SiteKey};
+use crate::model::position::Position;
+use crate::model::time::{EventTime, ReceivedAt};
+
+/// A client's newest fix, however old, and when the latest of its fixes was received.
+#[derive(Clone, Copy, Debug)]
+pub struct NewestFix {
+    pub site: SiteKey,
+    pub client: ClientKey,
+    pub at: EventTime,
+    pub received_at: ReceivedAt,
+}
+
+/// The newest fix of each client of each site: never a late one. Costs a scan of all fixes, the only one of a start.
+pub fn newest_fixes(conn: &Connection) -> Result<Vec<NewestFix>, StoreError> {
+    let sql =
+        "SELECT site_key, client_key, max(event_at), max(received_at) FROM store.fixes GROUP BY site_key, client_key";
+    let mut found = Vec::new();
+    ask_columns(conn, sql, Vec::new(), |batch| {
+        let (sites, clients, at, received) = (batch.integers(0)?, batch.integers(1)?, batch.times(2)?, batch.times(3)?);
+        found.extend((0..batch.rows()).map(|row| NewestFix {
+            site: SiteKey(sites[row].cast_unsigned()),
+            client: ClientKey(clients[row].cast_unsigned()),
+            at: EventTime(at.ms(row)),
+            received_at: ReceivedAt(received.ms(row)),
+        }));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Where the fixes of each site end: its newest, and the latest that was received.
+#[derive(Debug, Default)]
+pub struct Ends {
+    sites: BTreeMap<SiteKey, (EventTime, ReceivedAt)>,
+}
+
+impl Ends {
+    pub fn of(newest: &[NewestFix]) -> Ends {
+        let mut sites = BTreeMap::new();
+        for fix in newest {
+            let (at, received_at) = sites.entry(fix.site).or_insert((fix.at, fix.received_at));
+            *at = fix.at.max(*at);
+            *received_at = fix.received_at.max(*received_at);
+        }
+        Ends { sites }
+    }
+
+    /// A common table expression `ends` with `site_key`, `newest_at` and `latest_receipt`; there may be none.
+    pub(super) fn sql(&self) -> String {
+        let rows =
+            self.sites.iter().map(|(site, (at, received_at))| format!(", ({}, {}, {})", site.0, at.0, received_at.0));
+        format!(
+            "ends AS (
+                 SELECT site_key, epoch_ms(at_ms)::TIMESTAMPTZ AS newest_at, epoch_ms(received_ms)::TIMESTAMPTZ AS latest_receipt
+                 FROM (VALUES (NULL::INTEGER, NULL::BIGINT, NULL::BIGINT){}) ends(site_key, at_ms, received_ms)
+                 WHERE site_key IS NOT NULL
+             )",
+            rows.collect::<String>()
+        )
+    }
+
+    /// The times of the events within `window_ms` before the newest of their site.
+    fn recent(&self, window_ms: i64) -> Vec<RangeInclusive<i64>> {
+        joined(self.sites.values().map(|(at, _)| at.0 - window_ms..=at.0))
+    }
+
+    /// The times of the receipts within `window_ms` before the latest of their site.
+    fn received_lately(&self, window_ms: i64) -> Vec<RangeInclusive<i64>> {
+        joined(self.sites.values().map(|(_, received_at)| received_at.0 - window_ms..=received_at.0))
+    }
+}
+
+/// Ranges that are nearer than an hour become one. What is asked for by such ranges is read off the row groups that have
+/// it: a site that fell silent a year ago does not make a start read the year.
+fn joined(ranges: impl Iterator<Item = RangeInclusive<i64>>) -> Vec<RangeInclusive<i64>> {
+    const NEAR_MS: i64 = 3_600_000;
+    let mut ranges: Vec<_> = ranges.collect();
+    ranges.sort_by_key(|range| *range.start());
+    let mut joined: Vec<RangeInclusive<i64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if *range.start() <= last.end().saturating_add(NEAR_MS) => {
+                *last = *last.start()..=*last.end().max(range.end());
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// The condition that a column of instants lies in a range of Unix milliseconds.
+fn within(column: &str, range: &RangeInclusive<i64>) -> String {
+    let (from_ms, to_ms) = (range.start(), range.end());
+    format!("{column} BETWEEN epoch_ms({from_ms}::BIGINT)::TIMESTAMPTZ AND epoch_ms({to_ms}::BIGINT)::TIMESTAMPTZ")
+}
+
+/// Each site's newest event that moved its clock, and when the first delivery with it was received: every fix and
+/// transition does, of the others those that named their time.
+pub fn clocks(conn: &Connection, ends: &Ends) -> Result<Vec<(SiteKey, EventTime, ReceivedAt)>, StoreError> {
+    let clock = |row: &Row<'_>| Ok((SiteKey(row.get(0)?), EventTime(row.get(1)?), ReceivedAt(row.get(2)?)));
+    let others = "WITH seen AS NOT MATERIALIZED (
+            SELECT site_key, event_at, received_at FROM store.transitions
+            UNION ALL SELECT site_key, event_at, received_at FROM (
+                SELECT site_key, event_at, delivery_key FROM store.scans WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.rssi_readings WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.vendor_alerts WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.pings WHERE NOT is_received_time
+                UNION ALL SELECT site_key, event_at, delivery_key FROM store.events WHERE NOT is_received_time
+            ) JOIN store.deliveries USING (delivery_key)
+        ),
+        newest AS (SELECT site_key, max(event_at) AS event_at FROM seen GROUP BY site_key)
+        SELECT site_key, epoch_ms(event_at), epoch_ms(min(received_at))
+        FROM seen JOIN newest USING (site_key, event_at) GROUP BY ALL";
+    let mut found = rows(conn, others, clock)?;
+    for range in ends.recent(0) {
+        let sql = format!(
+            "WITH {}
+             SELECT site_key, epoch_ms(event_at), epoch_ms(min(f.received_at))
+             FROM store.fixes f JOIN ends USING (site_key)
+             WHERE {} AND event_at = newest_at GROUP BY ALL",
+            ends.sql(),
+            within("event_at", &range)
+        );
+        found.extend(rows(conn, &sql, clock)?);
+    }
+    // Of two of the same time the earlier receipt counts.
+    found.sort_by_key(|(site, at, received_at)| (*site, Reverse(*at), *received_at));
+    found.dedup_by_key(|(site, ..)| *site);
+    Ok(found)
+}
+
+/// Each fix within `window_ms` before its site's newest, or received within as long before its site's latest (a history
+/// that was being replayed), nearly in order of time. The flag says it was late.
+pub fn each_recent_fix(
+    conn: &Connection,
+    ends: &Ends,
+    window_ms: i64,
+    mut take: impl FnMut(SiteKey, ClientKey, EventTime, bool),
+) -> Result<(), StoreError> {
+    let window = format!("INTERVAL {window_ms} MILLISECOND");
+    let is_recent = format!("f.event_at >= newest_at - {window}");
+    let was_received_lately = format!("f.received_at >= latest_receipt - {window} AND NOT ({is_recent})");
+    let of_receipt = ends
+        .received_lately(window_ms)
+        .into_iter()
+        .map(|range| (within("f.received_at", &range), &was_received_lately));
+    let of_event = ends.recent(window_ms).into_iter().map(|range| (within("f.event_at", &range), &is_recent));
+    for (range, condition) in of_receipt.chain(of_event) {
+        let sql = format!(
+            "WITH {}
+             SELECT f.site_key, f.client_key, f.event_at, f.is_late
+             FROM store.fixes f JOIN ends USING (site_key) WHERE {range} AND {condition}",
+            ends.sql()
+        );
+        ask_columns(conn, &sql, Vec::new(), |batch| {
+            let (sites, clients, at, is_late) =
+                (batch.integers(0)?, batch.integers(1)?, batch.times(2)?, batch.flags(3)?);
+            for row in 0..batch.rows() {
+                let (site, client) = (SiteKey(sites[row].cast_unsigned()), ClientKey(clients[row].cast_unsigned()));
+                take(site, client, EventTime(at.ms(row)), is_late.value(row));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Where a client was in the last moments before its newest fix. One that was late counts for areas that were rebuilt
+/// with it.
+pub struct TailFix {
+    pub delivery: DeliveryKey,
+    pub is_late: bool,
+    pub site: SiteKey,
+    pub client: ClientKey,
+    pub map: MapKey,
+    pub at: EventTime,
+    pub position: Position,
+}
+
+/// The fixes of the clients whose newest are given, from `tail_ms` before those on; per client the newest first.
+pub fn tail_fixes(conn: &Connection, newest: &[NewestFix], tail_ms: i64) -> Result<Vec<TailFix>, StoreError> {
+    let list =
+        |value: fn(&NewestFix) -> i64| newest.iter().map(|fix| value(fix).to_string()).collect::<Vec<_>>().join(",");
+    // Keys and times are integers of our own, so they may stand in the text.
+    let live = format!(
+        "SELECT unnest([{}]::INTEGER[]) AS site_key, unnest([{}]::INTEGER[]) AS client_key,
+             unnest([{}]::BIGINT[]) AS newest_ms",
+        list(|fix| fix.site.0.into()),
+        list(|fix| fix.client.0.into()),
+        list(|fix| fix.at.0)
+    );
+    let mut found = Vec::new();
+    for range in joined(newest.iter().map(|fix| fix.at.0 - tail_ms..=fix.at.0)) {
+        let sql = format!(
+            "WITH live AS ({live})
+             SELECT f.site_key, f.client_key, f.map_key, epoch_ms(f.event_at), f.x_mm, f.y_mm, f.delivery_key, f.is_late
+             FROM store.fixes f JOIN live n USING (site_key, client_key)
+             WHERE {} AND epoch_ms(f.event_at) >= n.newest_ms - {tail_ms}
+             ORDER BY f.site_key, f.client_key, f.event_at DESC",
+            within("f.event_at", &range)
+        );
+        found.extend(rows(conn, &sql, |row| {
+            Ok(TailFix {
+                site: SiteKey(row.get(0)?),
+                client: ClientKey(row.get(1)?),
+                map: MapKey(row.get(2)?),
+                at: EventTime(row.get(3)?),
+                position: Position { x_mm: row.get(4)?, y_mm: row.get(5)? },
+                delivery: DeliveryKey(row.get(6)?),
+                is_late: row.get(7)?,
+            })
+        })?);
+    }
+    Ok(found)
+}
