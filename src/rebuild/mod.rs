@@ -10,7 +10,7 @@ pub mod recount;
 mod scope;
 pub mod what_if;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -255,7 +255,8 @@ const SPEED: f64 = 1_000_000.0;
 /// Counts the fixes that a rebuild would be about. Costs a scan of one or two columns.
 pub fn estimate(conn: &ReadConnection, request: &Request) -> Result<Estimate, StoreError> {
     let places = Places::read_of(conn, &request.target.whose())?.only(request.target);
-    let maps: Vec<_> = places.maps.iter().map(|map| map.key).collect();
+    let maps: BTreeSet<_> = places.areas.iter().filter_map(|area| area.map).collect();
+    let maps: Vec<_> = maps.into_iter().collect();
     let (fixes, since_ms) = rebuilds::fixes_on(conn, &maps, request)?;
     let speed = rebuilds::speed(conn)?.unwrap_or(SPEED);
     Ok(Estimate { fixes, since_ms, duration_s: fixes as f64 / speed })

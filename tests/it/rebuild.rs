@@ -462,3 +462,19 @@ async fn what_nobody_uploaded_is_listed_with_its_counts() {
     );
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_is_put_by_itself_brings_up_the_past_of_its_map() {
+    let app = late_server().await;
+    app.upload_map().await;
+    for second in 0..3 {
+        app.deliver(&delivery("location", vec![fix("000000000001", f64::from(second), 15.0, 15.0)])).await;
+    }
+    let corner = json!({"site_id": SITE, "map_id": MAP, "name": "Corner", "vertices_m": [
+        {"x": 12, "y": 12}, {"x": 18, "y": 12}, {"x": 18, "y": 18}, {"x": 12, "y": 18}]});
+    let (status, answer) = app.call(Method::PUT, "/v1/areas/corner", Some(corner)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["rebuild_offer"]["fixes"], 3, "{answer}");
+    let done = rebuild(&app, answer["rebuild_offer"]["request"].clone()).await;
+    assert_eq!((&done["visits"], &done["replaced_visits"]), (&json!(1), &json!(0)));
+}
