@@ -216,7 +216,8 @@ type Areas = BTreeSet<(i32, u8)>;
 pub struct Known {
     mark: Mark,
     areas: Areas,
-    bounds: Vec<i64>,
+    pub bounds: Vec<i64>,
+    /// The last is never known: it is read for who is there at the end.
     pub parts: Vec<Option<Arc<Part>>>,
 }
 
@@ -387,13 +388,16 @@ impl Past {
         let areas: Areas = areas.collect();
         let series = state.series.get_mut(&areas);
         let part = |series: &mut OfAreas, pair: &[i64]| series.parts.get(&(pair[0], pair[1])).cloned();
-        let parts = match series {
+        let mut parts: Vec<_> = match series {
             Some(series) => {
                 series.last_use = last_use;
                 bounds.windows(2).map(|pair| part(series, pair)).collect()
             }
             None => vec![None; bounds.len() - 1],
         };
+        if let Some(last) = parts.last_mut() {
+            *last = None;
+        }
         Some(Known { mark, areas, bounds: bounds.to_vec(), parts })
     }
 

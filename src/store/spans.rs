@@ -221,7 +221,7 @@ pub fn series(
     if !scope.is_about_clients()
         && filter.min_dwell_s.is_none()
         && let Some(known) = past.known(areas.iter().map(|area| (area.key, area.counted(scope.source))), bounds)
-        && let Some(series) = with_known(conn, past, areas, scope, filter, bounds, known)?
+        && let Some(series) = with_known(conn, past, areas, scope, filter, known)?
     {
         return Ok(series);
     }
@@ -235,15 +235,14 @@ fn with_known(
     areas: &[AreaRow],
     scope: &Scope,
     filter: SpanFilter,
-    bounds: &[i64],
     mut known: Known,
 ) -> Result<Option<Series>, StoreError> {
     let mut current = 0;
     for run in known.unknown() {
-        let own = &bounds[run.start..=run.end];
+        let own = &known.bounds[run.start..=run.end];
         let (from_ms, to_ms) = (own[0], own[own.len() - 1]);
         let stays = stays(conn, past, areas, scope, SpanFilter { from_ms, to_ms, ..filter })?;
-        // The last bucket is cut by the window's end, so it is never known.
+        // The last run has the last bucket.
         current = metrics::current(&stays, to_ms);
         for (place, part) in run.zip(metrics::parts(&stays, own)) {
             known.parts[place] = Some(Arc::new(part));
@@ -558,6 +557,8 @@ mod tests {
             1 => any::<prop::sample::Index>().prop_map(|place| Step::GoOn { place }),
             4 => (-5i64..240, 1i64..200, prop::option::of(0.0..200_000.0))
                 .prop_map(|(from_h, hours, min_dwell_s)| Step::Ask { from_h, hours, min_dwell_s }),
+            // Whole days, whose buckets are known from longer windows.
+            4 => (0i64..9, 1i64..9).prop_map(|(day, days)| Step::Ask { from_h: day * 24, hours: days * 24, min_dwell_s: None }),
         ]
     }
 
