@@ -97,21 +97,6 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether it changes what the engine knows of places, or of rules.
-    pub fn concerns_engine(&self) -> bool {
-        !matches!(
-            self,
-            Change::Acknowledge { .. }
-                | Change::Silence(_)
-                | Change::EndSilence(_)
-                | Change::Callback { .. }
-                | Change::EndCallback(_)
-                | Change::Attempted { .. }
-                | Change::Tested { .. }
-                | Change::Redeliver { .. }
-        )
-    }
-
     /// Whether what it asks for cannot be without the key of pseudonyms.
     pub fn needs_key(&self) -> bool {
         matches!(self, Change::Site(record) if record.pseudonyms != Pseudonyms::Off)
@@ -176,7 +161,7 @@ pub fn apply(
     writer: &mut Writer,
     directory: &mut Directory,
     now: ReceivedAt,
-) -> Result<(Vec<Outcome>, Whose), ChangeError> {
+) -> Result<(Vec<Outcome>, Option<Whose>), ChangeError> {
     check(&changes, directory)?;
     for change in &changes {
         if let Change::EndSite(id) = change {

@@ -91,7 +91,13 @@ impl Concerned {
         restore::add_whereabouts(conn, places)
     }
 
-    pub fn whose(self) -> Whose {
-        if self.is_all { Whose::All } else { Whose::Of(self.places) }
+    /// `None` where no place is concerned.
+    pub fn whose(self) -> Option<Whose> {
+        let Concerned { places, is_all } = self;
+        let is_nothing = places.sites.is_empty() && places.maps.is_empty() && places.areas.is_empty();
+        match is_all {
+            true => Some(Whose::All),
+            false => (!is_nothing).then_some(Whose::Of(places)),
+        }
     }
 }

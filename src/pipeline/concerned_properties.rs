@@ -183,7 +183,7 @@ proptest! {
             let changes = steps.into_iter().map(change).collect();
             let now = ReceivedAt(1_780_000_000_000 + n as i64 * 1000);
             // Some name what is not there; then nothing is changed.
-            if let Ok((_, whose)) = apply(changes, is_rehearsal, &mut writer, &mut known.directory, now)
+            if let Ok((_, Some(whose))) = apply(changes, is_rehearsal, &mut writer, &mut known.directory, now)
                 && !is_rehearsal
             {
                 store.read(|conn| known.take_in(conn, &whose, &defaults)).unwrap();

@@ -564,13 +564,12 @@ impl Pipeline {
         if changes.iter().any(Change::needs_key) && !is_rehearsal {
             self.keys.make()?;
         }
-        let concerns_engine = changes.iter().any(Change::concerns_engine);
         let concerns_outbox = changes.iter().any(Change::concerns_outbox);
         let directory = &mut self.loaded.known.directory;
         let (outcomes, whose) = change::apply(changes, is_rehearsal, &mut self.writer, directory, self.clock.now())?;
         if !is_rehearsal {
             self.loaded.alarms.look_again();
-            if concerns_engine {
+            if let Some(whose) = whose {
                 self.take_in(&whose);
             }
             if concerns_outbox {
