@@ -27,7 +27,12 @@ pub enum SqlError {
 
 impl From<duckdb::Error> for SqlError {
     fn from(error: duckdb::Error) -> SqlError {
-        if error.to_string().contains("INTERRUPT") { SqlError::Interrupted } else { SqlError::Store(error.into()) }
+        match error.to_string() {
+            text if text.contains("INTERRUPT") => SqlError::Interrupted,
+            // What was asked before may hold what there is, still; then a look at the statement finds none.
+            text if text.starts_with("Out of Memory") => SqlError::Refused(text),
+            _ => SqlError::Store(error.into()),
+        }
     }
 }
 
@@ -287,4 +292,19 @@ pub fn schema(conn: &Connection) -> Result<Vec<ViewRow>, StoreError> {
         }
     }
     Ok(views)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_told_to_whoever_asks() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("SET memory_limit = '4MB'; SET temp_directory = ''").unwrap();
+        let failed = |sql: &str| SqlError::from(conn.execute_batch(sql).unwrap_err());
+        let found = failed("CREATE TABLE t AS SELECT range, hash(range) FROM range(5000000)");
+        assert!(matches!(&found, SqlError::Refused(why) if why.starts_with("Out of Memory")), "{found}");
+        assert!(matches!(failed("SELECT nothing"), SqlError::Store(_)));
+    }
 }
