@@ -1,7 +1,5 @@
 //! `GET /v1/dwell`: how long visits lasted.
 
-use std::collections::HashSet;
-
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
@@ -14,11 +12,13 @@ use super::sites::bands_of;
 use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
 use super::{Api, Fallible};
-use crate::model::metrics::{self, Dwell, HISTOGRAM_EDGES_S, Span};
+use crate::model::metrics::{Dwell, Dwells, HISTOGRAM_EDGES_S, Span};
 use crate::model::settings::{self, DwellBand};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
-use crate::store::{ReadConnection, plans, queries, spans};
+use crate::store::plans::AreaAsked;
+use crate::store::spans::VisitQuestion;
+use crate::store::{ReadConnection, queries};
 
 /// Dwell of the visits that touch a window: statistics, histogram, and the site's bands.
 ///
@@ -38,25 +38,21 @@ pub async fn dwell(
     let group = params::group(&params.group_by)?;
     let min_dwell = params.min_dwell;
     window.spans(&min_dwell)?;
-    let past = api.store.past().clone();
+    let store = api.store.clone();
     api.question(move |conn| {
-        let areas = require_areas(conn, &scope)?;
+        let areas = require_areas(&store, conn, &scope)?;
         let bands = site_bands(conn, &areas)?;
         let ask = |window: Window| -> Result<DwellAnswer, ApiError> {
             let filter = window.spans(&min_dwell)?;
-            let mut found = answer(
-                &spans::spans(conn, &past, &areas, &scope, filter)?,
-                window,
-                is_clipped,
-                bands.clone(),
-                withheld,
-            );
+            let asked = VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter };
+            let dwells = asked.dwells(is_clipped, withheld.is_any())?;
+            let mut found = answer(dwells, window, is_clipped, bands.clone(), withheld);
             if let Some(group) = group {
-                let groups = spans::grouped_spans(conn, &past, &areas, &scope, filter, group)?.into_iter();
+                let groups = asked.grouped_spans(group)?.into_iter();
                 let groups = groups.map(|of| DwellGroup {
                     key: of.key,
                     name: of.name,
-                    dwell: answer(&of.spans, window, is_clipped, bands.clone(), withheld),
+                    dwell: answer_of(&of.spans, window, is_clipped, bands.clone(), withheld),
                 });
                 found.groups = Some(groups.collect());
             }
@@ -100,18 +96,26 @@ fn period_rows(answer: &DwellAnswer, is_comparison: bool) -> Vec<Value> {
     }
 }
 
-/// The statistics of some visits. Of visits of too few clients none are told, a quantile only where enough lasted longer
-/// (the longest of all is somebody's own), and a histogram only with all of its ranges.
-pub fn answer(
+/// The statistics of the visits of a list that touch a window.
+pub fn answer_of(
     spans: &[Span],
     window: Window,
     is_clipped: bool,
     bands: Vec<DwellBand>,
     withheld: Withheld,
 ) -> DwellAnswer {
-    let found = metrics::dwell(spans, window.from_ms, window.to_ms, is_clipped, &bands);
+    let mut dwells = Dwells::new(window.from_ms, window.to_ms, is_clipped, withheld.is_any(), spans.len());
+    spans.iter().for_each(|span| dwells.take(span));
+    answer(dwells, window, is_clipped, bands, withheld)
+}
+
+/// The statistics of some visits. Of visits of too few clients none are told, a quantile only where enough lasted longer
+/// (the longest of all is somebody's own), and a histogram only with all of its ranges.
+fn answer(dwells: Dwells, window: Window, is_clipped: bool, bands: Vec<DwellBand>, withheld: Withheld) -> DwellAnswer {
+    let unique_clients = dwells.unique_clients();
+    let found = dwells.dwell(&bands);
     let count = found.as_ref().map_or(0, |dwell| dwell.count);
-    let is_told = withheld.allows(count) && (!withheld.is_any() || withheld.allows(clients(spans, window)));
+    let is_told = withheld.allows(count) && unique_clients.is_none_or(|clients| withheld.allows(clients));
     let told = found.as_ref().filter(|_| is_told);
     let quantile = |percent: u64, value: fn(&Dwell) -> f64| {
         told.filter(|_| withheld.allows(count * (100 - percent) / 100)).map(value)
@@ -154,14 +158,8 @@ pub fn answer(
     }
 }
 
-/// Whose visits touch a window: how many clients they are.
-fn clients(spans: &[Span], window: Window) -> u64 {
-    let inside = spans.iter().filter(|span| span.touches(window.from_ms, window.to_ms));
-    inside.map(|span| span.client).collect::<HashSet<u32>>().len() as u64
-}
-
 /// The bands of the site the areas belong to; the default ones where they belong to none or to several.
-fn site_bands(conn: &ReadConnection, areas: &[plans::AreaRow]) -> Result<Vec<DwellBand>, ApiError> {
+fn site_bands(conn: &ReadConnection, areas: &[AreaAsked]) -> Result<Vec<DwellBand>, ApiError> {
     let mut sites: Vec<&str> = areas.iter().filter_map(|area| area.site_id.as_deref()).collect();
     sites.dedup();
     match sites[..] {
@@ -177,7 +175,7 @@ mod tests {
     const WINDOW: Window = Window { from_ms: 1_000, to_ms: 100_000 };
 
     fn told(spans: &[Span], withheld: Withheld) -> DwellAnswer {
-        answer(spans, WINDOW, true, Vec::new(), withheld)
+        answer_of(spans, WINDOW, true, Vec::new(), withheld)
     }
 
     #[test]

@@ -13,13 +13,13 @@ use super::params::{
 use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
 use super::{Api, Fallible};
+use crate::model::ids::ClientKey;
 use crate::model::ids::Id;
 use crate::model::time::rfc3339;
-use crate::pipeline::Places;
 use crate::problem::Problem;
 use crate::store::plans;
 use crate::store::queries::{self, ClientFilter, HeatmapFilter};
-use crate::store::spans;
+use crate::store::spans::VisitQuestion;
 
 pub const FLOWS: Columns = &[
     ("from_area_id", Kind::Text),
@@ -50,10 +50,11 @@ pub async fn flows(
     if flow_gap_s > 1e9 {
         return Err(ApiError::BadRequest("`flow_gap` must be below 1000000000 seconds".into()));
     }
-    let past = api.store.past().clone();
+    let store = api.store.clone();
     api.question(move |conn| {
-        let areas = require_areas(conn, &scope)?;
-        let mut rows = spans::flows(conn, &past, &areas, &scope, filter, flow_gap_s)?;
+        let areas = require_areas(&store, conn, &scope)?;
+        let asked = VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter };
+        let mut rows = asked.flows(flow_gap_s)?;
         rows.retain(|row| withheld.allows(row.unique_clients.unsigned_abs()));
         let flows = rows.into_iter().map(|row| Flow {
             from_area_id: row.from_id,
@@ -96,13 +97,13 @@ pub async fn heatmap(
         return Err(ApiError::BadRequest("`cell_m` must be from 0.1 to 100 metres".into()));
     }
     let (kind, is_randomised) = (client_kind(&params.kind)?, flag("randomised", &params.randomised)?);
-    let defaults = api.defaults;
+    let (defaults, store) = (api.defaults, api.store.clone());
     api.question(move |conn| {
         let found = plans::maps(conn, None, Some(&map), None)?.pop();
         let found = found.ok_or(ApiError::NotFound { what: "map", id: map.clone() })?;
         check_cells(&found, cell_m)?;
-        let places = Places::read(conn)?;
-        let site = places.sites.iter().find(|site| Some(site.id.to_string()) == found.site_id);
+        let site = found.site_id.as_deref().map(|id| queries::sites(conn, Some(id))).transpose()?;
+        let site = site.into_iter().flatten().next();
         let rules = site.map_or(defaults.rules, |site| site.rules.within(defaults.rules));
         let cell_mm = (cell_m * 1000.0).round() as i64;
         let filter = HeatmapFilter {
@@ -115,7 +116,7 @@ pub async fn heatmap(
             stay_max_ms: rules.presence_timeout_ms,
         };
         let corner_m = |cell: i64| (cell * cell_mm) as f64 / 1000.0;
-        let mut rows = queries::heatmap(conn, &filter)?;
+        let mut rows = queries::heatmap(conn, store.connection()?, &filter)?;
         rows.retain(|row| withheld.allows(row.unique_clients.unsigned_abs()));
         let cells = rows.into_iter().map(|row| HeatmapCell {
             x_m: corner_m(row.column),
@@ -245,10 +246,13 @@ pub async fn track(
     let limit = named("limit", &params.limit, read, "a whole number from 1 to 100000")?.unwrap_or(TRACK_FIXES);
     let client_id = Id::client(&id).to_string();
     api.question(move |conn| {
-        if !queries::is_known_client(conn, &client_id)? {
+        let known = queries::client_keys(conn, &client_id)?;
+        if known.is_empty() {
             return Err(ApiError::NotFound { what: "client", id: client_id });
         }
-        let mut rows = queries::track(conn, &client_id, kind, window.from_ms, window.to_ms, limit + 1)?;
+        let wanted = known.into_iter().filter(|(_, of_kind)| kind.is_none_or(|kind| kind == *of_kind));
+        let wanted: Vec<ClientKey> = wanted.map(|(key, _)| key).collect();
+        let mut rows = queries::track(conn, &wanted, window.from_ms, window.to_ms, limit + 1)?;
         let next_from = (rows.len() as i64 > limit).then(|| rows.pop()).flatten().map(|row| rfc3339(row.at_ms));
         let fixes = rows.into_iter().map(|row| TrackFix {
             at: rfc3339(row.at_ms),

@@ -1,5 +1,7 @@
 //! `GET /v1/occupancy` and `/v1/occupancy/series`: clients now, and over time.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use chrono_tz::Tz;
@@ -15,10 +17,10 @@ use crate::model::calendar::{self, Width};
 use crate::model::metrics::{self, Bucket, Series};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
-use crate::store::ReadConnection;
-use crate::store::plans;
+use crate::store::plans::{self, AreaAsked};
 use crate::store::queries::{self, Scope};
-use crate::store::spans::{self, Group, SpanGroup};
+use crate::store::spans::{Group, SpanGroup, VisitQuestion};
+use crate::store::{ReadConnection, Store};
 
 pub const NOW: Columns = &[
     ("site_id", Kind::Text),
@@ -104,17 +106,18 @@ pub async fn series(
     let group = params::group(&params.group_by)?;
     let min_dwell = params.min_dwell;
     window.spans(&min_dwell)?;
-    let past = api.store.past().clone();
+    let store = api.store.clone();
     api.question(move |conn| {
-        let areas = require_areas(conn, &scope)?;
+        let areas = require_areas(&store, conn, &scope)?;
         let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let ask = |window: Window| -> Result<OccupancySeries, ApiError> {
             let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
             let filter = window.spans(&min_dwell)?;
-            let series = spans::series(conn, &past, &areas, &scope, filter, &bounds)?;
+            let asked = VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter };
+            let series = asked.series(&bounds)?;
             let mut found = answer(series, window, zone, withheld);
             if let Some(group) = group {
-                let groups = spans::grouped_spans(conn, &past, &areas, &scope, filter, group)?;
+                let groups = asked.grouped_spans(group)?;
                 if groups.len().saturating_mul(bounds.len()) > CELLS_MAX {
                     let detail = format!(
                         "{} groups of {} buckets are more than {CELLS_MAX}: narrow the window, or widen `bucket`",
@@ -209,8 +212,8 @@ fn bucket(bucket: Bucket, withheld: Withheld) -> SeriesBucket {
 }
 
 /// The areas a scope names. One that names a thing we do not know is a 404, not an empty answer.
-pub fn require_areas(conn: &ReadConnection, scope: &Scope) -> Result<Vec<plans::AreaRow>, ApiError> {
-    let areas = plans::areas(conn, scope, None)?;
+pub fn require_areas(store: &Store, conn: &ReadConnection, scope: &Scope) -> Result<Arc<[AreaAsked]>, ApiError> {
+    let areas = store.areas().of(conn, scope)?;
     if areas.is_empty() {
         let named = [("area", &scope.area), ("map", &scope.map), ("site", &scope.site)];
         if let Some((what, Some(id))) = named.into_iter().find(|(_, id)| id.is_some()) {
@@ -228,7 +231,7 @@ pub fn require_areas(conn: &ReadConnection, scope: &Scope) -> Result<Vec<plans::
 }
 
 /// The zone of the first area's site; UTC where that is not known.
-pub fn site_zone(areas: &[plans::AreaRow]) -> Tz {
+pub fn site_zone(areas: &[AreaAsked]) -> Tz {
     let name = areas.iter().find_map(|area| area.time_zone.as_deref());
     name.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }

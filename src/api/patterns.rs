@@ -17,7 +17,8 @@ use crate::model::calendar::{self, Width};
 use crate::model::metrics;
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
-use crate::store::spans;
+use crate::store::plans::AreaAsked;
+use crate::store::spans::VisitQuestion;
 
 pub const PROFILE: Columns = &[
     ("weekday", Kind::Integer),
@@ -40,12 +41,13 @@ pub async fn profile(
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
     let filter = window.spans(&params.min_dwell)?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
-    let past = api.store.past().clone();
+    let store = api.store.clone();
     api.question(move |conn| {
-        let areas = require_areas(conn, &scope)?;
+        let areas = require_areas(&store, conn, &scope)?;
         let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let bounds = calendar::bounds(window.from_ms, window.to_ms, Width::Minutes(60), zone)?;
-        let series = spans::series(conn, &past, &areas, &scope, filter, &bounds)?;
+        let series =
+            VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter }.series(&bounds)?;
         // Seconds, client seconds, most at once, entries, most unique clients: of each hour of the week.
         let mut hours = [(0.0, 0.0, 0u64, 0u64, 0u64); 168];
         for bucket in series.buckets {
@@ -101,12 +103,12 @@ pub async fn peaks(
     let width = Width::parse(params.bucket.as_deref().unwrap_or("1d"))?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
     let limit = limit(&params.limit.or(Some("10".into())))?;
-    let past = api.store.past().clone();
+    let store = api.store.clone();
     api.question(move |conn| {
-        let areas = require_areas(conn, &scope)?;
+        let areas = require_areas(&store, conn, &scope)?;
         let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
-        let spans = spans::stays(conn, &past, &areas, &scope, filter)?;
+        let spans = VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter }.stays()?;
         let found = metrics::peaks(&spans, &bounds).into_iter().filter(|peak| withheld.allows(peak.max));
         let found = found.take(limit as usize);
         let peaks = found.map(|peak| Peak {
@@ -152,13 +154,16 @@ pub async fn capacity(
     let scope = params.scope()?;
     let window = Window::parse(&params.from, &params.to, api.clock.now().0)?;
     let filter = window.spans(&params.min_dwell)?;
-    let past = api.store.past().clone();
+    let store = api.store.clone();
     api.question(move |conn| {
-        let areas = require_areas(conn, &scope)?;
+        let areas = require_areas(&store, conn, &scope)?;
+        let is_limited = |area: &&AreaAsked| area.occupancy_limit.is_some_and(|limit| limit > 0);
+        let areas: Vec<AreaAsked> = areas.iter().filter(is_limited).cloned().collect();
+        let mut by_area = VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter }.by_area()?;
         let mut found = Vec::new();
         for area in areas {
-            let Some(limit) = area.occupancy_limit.filter(|limit| *limit > 0) else { continue };
-            let spans = spans::spans(conn, &past, std::slice::from_ref(&area), &scope, filter)?;
+            let Some(limit) = area.occupancy_limit else { continue };
+            let spans = by_area.remove(&area.key).unwrap_or_default();
             let total = metrics::series(&spans, &[window.from_ms, window.to_ms]).remove(0);
             let over_ms = metrics::over_limit_ms(&spans, window.from_ms, window.to_ms, limit);
             let (mean, max) = (withheld.mean(total.mean), withheld.count(total.max));
@@ -206,13 +211,13 @@ pub async fn visitors(
     let filter = window.spans(&params.min_dwell)?;
     let width = Width::parse(params.bucket.as_deref().unwrap_or("1d"))?;
     let wanted_zone = params.tz.as_deref().map(time_zone).transpose()?;
-    let past = api.store.past().clone();
+    let store = api.store.clone();
     api.question(move |conn| {
-        let areas = require_areas(conn, &scope)?;
+        let areas = require_areas(&store, conn, &scope)?;
         let zone = wanted_zone.unwrap_or_else(|| site_zone(&areas));
         let bounds = calendar::bounds(window.from_ms, window.to_ms, width, zone)?;
-        let first_ms = spans::first_visits(conn, &past, &areas, &scope, filter)?;
-        let found = metrics::visitors(&spans::spans(conn, &past, &areas, &scope, filter)?, &first_ms, &bounds);
+        let asked = VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter };
+        let found = metrics::visitors(&asked.spans()?, &asked.first_visits()?, &bounds);
         let buckets = found.into_iter().map(|bucket| {
             let returning = bucket.unique_clients - bucket.new_clients;
             let is_told = withheld.allows(bucket.new_clients) && withheld.allows(returning);

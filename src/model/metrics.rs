@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use super::grouping::{self, both};
 use super::settings::DwellBand;
 
@@ -304,8 +306,8 @@ impl Changes {
     fn of(spans: &[Span]) -> Changes {
         let lasting = || spans.iter().filter(|span| span.end_ms > span.entered_ms);
         Changes {
-            entries_ms: grouping::sorted_instants(lasting().map(|span| span.entered_ms).collect()),
-            exits_ms: grouping::sorted_instants(lasting().filter_map(Span::exited_ms).collect()),
+            entries_ms: grouping::sorted_ms(lasting().map(|span| span.entered_ms).collect()),
+            exits_ms: grouping::sorted_ms(lasting().filter_map(Span::exited_ms).collect()),
         }
     }
 
@@ -469,97 +471,103 @@ pub struct Dwell {
 /// Where the histogram's ranges begin, seconds; each runs to the next, the last without end.
 pub const HISTOGRAM_EDGES_S: [i64; 12] = [0, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800];
 
-/// Dwell of the visits that touch [from, to): the part inside it, or with `is_clipped` false all of each. What goes
-/// on is counted up to `to`. `None` when no visit touches it. Quantiles are interpolated linearly.
-pub fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: &[DwellBand]) -> Option<Dwell> {
-    let lengths = |spans: &[Span]| Lengths::of(spans, from_ms, to_ms, is_clipped, bands);
-    let Lengths { mut dwells_ms, histogram, in_bands, unbanded } = if spans.len() < grouping::SHARED_MIN {
-        lengths(spans)
-    } else {
-        let (first, second) = spans.split_at(spans.len() / 2);
-        let (first, second) = both(|| lengths(first), || lengths(second));
-        first.and(second)
-    };
-    let max_ms = *dwells_ms.iter().max()?;
-    let mean_s = dwells_ms.iter().sum::<i64>() as f64 / dwells_ms.len() as f64 / 1000.0;
-    let [p95_ms, p90_ms, median_ms] = quantiles_ms(&mut dwells_ms, [0.95, 0.9, 0.5]);
-    Some(Dwell {
-        count: dwells_ms.len() as u64,
-        mean_s,
-        median_s: median_ms / 1000.0,
-        p90_s: p90_ms / 1000.0,
-        p95_s: p95_ms / 1000.0,
-        max_s: max_ms as f64 / 1000.0,
-        histogram,
-        bands: in_bands,
-        unbanded,
-    })
-}
-
-/// Visits by how long they lasted.
-struct Lengths {
+/// How long the visits lasted that touch [from, to): the part inside it, or with `is_clipped` false all of each. What goes on
+/// is counted up to `to`.
+#[derive(Debug)]
+pub struct Dwells {
+    from_ms: i64,
+    to_ms: i64,
+    is_clipped: bool,
     dwells_ms: Vec<i64>,
-    histogram: Vec<u64>,
-    in_bands: Vec<u64>,
-    unbanded: u64,
+    clients: Option<FxHashSet<u32>>,
 }
 
-impl Lengths {
-    fn of(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: &[DwellBand]) -> Lengths {
-        let mut dwells_ms = Vec::with_capacity(spans.len());
-        let mut histogram = vec![0; HISTOGRAM_EDGES_S.len()];
-        let mut in_bands = vec![0; bands.len()];
-        let mut unbanded = 0;
-        for span in spans.iter().filter(|span| span.touches(from_ms, to_ms)) {
-            let dwell_ms = match is_clipped {
-                true => span.inside_ms(from_ms, to_ms),
-                false => span.exited_ms().unwrap_or(to_ms) - span.entered_ms,
-            };
-            dwells_ms.push(dwell_ms);
-            // Ranges and bands are in whole seconds: 300.9 s is still within 1-300.
-            let whole_s = dwell_ms / 1000;
-            histogram[HISTOGRAM_EDGES_S.partition_point(|edge| *edge <= whole_s) - 1] += 1;
-            match bands.iter().position(|band| band.from_s <= whole_s && band.to_s.is_none_or(|to| whole_s <= to)) {
-                Some(place) => in_bands[place] += 1,
-                None => unbanded += 1,
-            }
-        }
-        Lengths { dwells_ms, histogram, in_bands, unbanded }
+impl Dwells {
+    /// Of no visit yet, with room for some. Clients are only counted where that is asked for.
+    pub fn new(from_ms: i64, to_ms: i64, is_clipped: bool, with_clients: bool, room: usize) -> Dwells {
+        let clients = with_clients.then(FxHashSet::default);
+        Dwells { from_ms, to_ms, is_clipped, dwells_ms: Vec::with_capacity(room), clients }
     }
 
-    fn and(mut self, other: Lengths) -> Lengths {
+    pub fn take(&mut self, span: &Span) {
+        if !span.touches(self.from_ms, self.to_ms) {
+            return;
+        }
+        self.dwells_ms.push(match self.is_clipped {
+            true => span.inside_ms(self.from_ms, self.to_ms),
+            false => span.exited_ms().unwrap_or(self.to_ms) - span.entered_ms,
+        });
+        if let Some(clients) = &mut self.clients {
+            clients.insert(span.client);
+        }
+    }
+
+    /// The same of further visits.
+    pub fn and(mut self, other: Dwells) -> Dwells {
         self.dwells_ms.extend(other.dwells_ms);
-        let counts = self.histogram.iter_mut().zip(other.histogram).chain(self.in_bands.iter_mut().zip(other.in_bands));
-        counts.for_each(|(count, more)| *count += more);
-        self.unbanded += other.unbanded;
+        if let (Some(clients), Some(more)) = (&mut self.clients, other.clients) {
+            clients.extend(more);
+        }
         self
     }
+
+    /// Whose visits they are, where that was asked for.
+    pub fn unique_clients(&self) -> Option<u64> {
+        self.clients.as_ref().map(|clients| clients.len() as u64)
+    }
+
+    /// `None` of no visit. Quantiles are interpolated linearly. O(v).
+    pub fn dwell(self, bands: &[DwellBand]) -> Option<Dwell> {
+        let dwells_ms = grouping::sorted_ms(self.dwells_ms);
+        let max_ms = *dwells_ms.last()?;
+        let mean_s = dwells_ms.iter().sum::<i64>() as f64 / dwells_ms.len() as f64 / 1000.0;
+        let quantile_s = |q: f64| {
+            let place = q * (dwells_ms.len() - 1) as f64;
+            let (below, above) = (dwells_ms[place.floor() as usize] as f64, dwells_ms[place.ceil() as usize] as f64);
+            (below + (above - below) * place.fract()) / 1000.0
+        };
+        let shorter = |than_s: i64| dwells_ms.partition_point(|ms| ms / 1000 < than_s);
+        // Ranges and bands are in whole seconds: 300.9 s is still within 1-300.
+        let between = |from_s: i64, to_s: Option<&i64>| {
+            (to_s.map_or(dwells_ms.len(), |to_s| shorter(*to_s)) - shorter(from_s)) as u64
+        };
+        let histogram = HISTOGRAM_EDGES_S
+            .iter()
+            .enumerate()
+            .map(|(place, from_s)| between(*from_s, HISTOGRAM_EDGES_S.get(place + 1)));
+        // Bands may overlap: what is in two is the first one's.
+        let mut edges_s: Vec<i64> = bands.iter().map(|band| band.from_s).collect();
+        edges_s.extend(bands.iter().filter_map(|band| band.to_s).map(|to_s| to_s.saturating_add(1)));
+        edges_s.push(0);
+        edges_s.sort_unstable();
+        edges_s.dedup();
+        let (mut in_bands, mut unbanded) = (vec![0; bands.len()], 0);
+        for (place, from_s) in edges_s.iter().enumerate() {
+            let is_in = |band: &DwellBand| band.from_s <= *from_s && band.to_s.is_none_or(|to_s| *from_s <= to_s);
+            let band = bands.iter().position(is_in);
+            *band.map_or(&mut unbanded, |band| &mut in_bands[band]) += between(*from_s, edges_s.get(place + 1));
+        }
+        Some(Dwell {
+            count: dwells_ms.len() as u64,
+            mean_s,
+            median_s: quantile_s(0.5),
+            p90_s: quantile_s(0.9),
+            p95_s: quantile_s(0.95),
+            max_s: max_ms as f64 / 1000.0,
+            histogram: histogram.collect(),
+            bands: in_bands,
+            unbanded,
+        })
+    }
 }
 
-/// Of values in any order, at least one; the higher quantiles first, since each need only be searched for below the one
-/// before. O(n).
-fn quantiles_ms<const N: usize>(values: &mut [i64], descending: [f64; N]) -> [f64; N] {
-    let most = (values.len() - 1) as f64;
-    let mut end = values.len();
-    descending.map(|q| {
-        let place = q * most;
-        let at = place.floor() as usize;
-        let (_, below, rest) = values[..end].select_nth_unstable(at);
-        let below = *below as f64;
-        // The next one comes right after it, for this quantile and those below.
-        let next = rest.iter().enumerate().min_by_key(|(_, value)| **value).map(|(next, _)| next);
-        let above = next.map_or(below, |next| {
-            rest.swap(0, next);
-            rest[0] as f64
-        });
-        end = end.min(at + 2);
-        below + (above - below) * place.fract()
-    })
-}
-
-/// `None` of nothing.
+/// `None` of nothing. O(n).
 pub fn median(values: &mut [i64]) -> Option<f64> {
-    (!values.is_empty()).then(|| quantiles_ms(values, [0.5])[0])
+    let middle = values.len().checked_sub(1)? / 2;
+    let is_even = values.len().is_multiple_of(2);
+    let (_, below, rest) = values.select_nth_unstable(middle);
+    let above = rest.iter().min().filter(|_| is_even).unwrap_or(below);
+    Some((*below as f64 + *above as f64) / 2.0)
 }
 
 #[cfg(test)]
@@ -567,6 +575,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn dwell(spans: &[Span], from_ms: i64, to_ms: i64, is_clipped: bool, bands: &[DwellBand]) -> Option<Dwell> {
+        let mut dwells = Dwells::new(from_ms, to_ms, is_clipped, false, 0);
+        spans.iter().for_each(|span| dwells.take(span));
+        dwells.dwell(bands)
+    }
 
     fn span(client: u32, entered_ms: i64, exited_ms: impl Into<Option<i64>>) -> Span {
         Span::new(client, entered_ms, exited_ms.into())
@@ -601,30 +615,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn quantiles_are_those_of_sorted_values(mut values in prop::collection::vec(-20i64..20, 1..40)) {
-            let found = quantiles_ms(&mut values, [1.0, 0.95, 0.9, 0.5, 0.5, 0.0]);
+        fn the_median_is_the_middle_of_sorted_values(mut values in prop::collection::vec(-20i64..20, 1..40)) {
+            let found = median(&mut values);
             values.sort();
-            let expected = [1.0, 0.95, 0.9, 0.5, 0.5, 0.0].map(|q: f64| {
-                let place = q * (values.len() - 1) as f64;
-                let (below, above) = (values[place.floor() as usize] as f64, values[place.ceil() as usize] as f64);
-                below + (above - below) * place.fract()
-            });
-            prop_assert_eq!(found, expected);
+            let middle = (values.len() - 1) / 2;
+            prop_assert_eq!(found, Some((values[middle] + values[values.len() / 2]) as f64 / 2.0));
         }
 
         #[test]
         fn dwell_counts_each_visit_once(
             raw in prop::collection::vec((0u32..5, 0i64..100_000, prop::option::of(0i64..40_000_000)), 1..40),
-            is_clipped: bool,
+            is_clipped: bool, own_bands in prop::collection::vec((0i64..40_000, prop::option::of(0i64..10_000)), 0..4),
         ) {
-            let bands = crate::model::settings::default_dwell_bands();
+            let mut bands = crate::model::settings::default_dwell_bands();
+            if !own_bands.is_empty() {
+                let band = |(from_s, more_s): (i64, Option<i64>)| DwellBand {
+                    name: String::new(), from_s, to_s: more_s.map(|more_s| from_s + more_s),
+                };
+                bands = own_bands.into_iter().map(band).collect();
+            }
             let spans: Vec<Span> = raw.iter().map(|(c, a, d)| span(*c, *a, d.map(|d| a + d))).collect();
             let (from_ms, to_ms) = (50_000, 30_000_000);
             let lengths = spans.iter().filter(|span| span.touches(from_ms, to_ms)).map(|span| {
                 let end_ms = span.exited_ms().unwrap_or(to_ms);
                 if is_clipped { end_ms.min(to_ms) - span.entered_ms.max(from_ms) } else { end_ms - span.entered_ms }
             });
-            let whole_s: Vec<i64> = lengths.map(|ms| ms / 1000).collect();
+            let mut lengths_ms: Vec<i64> = lengths.collect();
+            lengths_ms.sort();
+            let whole_s: Vec<i64> = lengths_ms.iter().map(|ms| ms / 1000).collect();
             let Some(found) = dwell(&spans, from_ms, to_ms, is_clipped, &bands) else {
                 prop_assert!(whole_s.is_empty());
                 return Ok(());
@@ -635,9 +653,18 @@ mod tests {
                 let expected = whole_s.iter().filter(|s| (*from_s..to_s).contains(s)).count() as u64;
                 prop_assert_eq!(found.histogram[place], expected);
             }
-            let banded = |s: &&i64| bands.iter().any(|band| band.from_s <= **s && band.to_s.is_none_or(|to_s| **s <= to_s));
-            prop_assert_eq!(found.bands.iter().sum::<u64>(), whole_s.iter().filter(banded).count() as u64);
-            prop_assert_eq!(found.bands.iter().sum::<u64>() + found.unbanded, found.count);
+            let mut expected = vec![0; bands.len() + 1];
+            for whole_s in &whole_s {
+                let is_in = |band: &DwellBand| band.from_s <= *whole_s && band.to_s.is_none_or(|to_s| *whole_s <= to_s);
+                expected[bands.iter().position(is_in).unwrap_or(bands.len())] += 1;
+            }
+            prop_assert_eq!(Some(found.unbanded), expected.pop());
+            prop_assert_eq!(found.bands, expected);
+            for (q, found_s) in [(0.5, found.median_s), (0.9, found.p90_s), (0.95, found.p95_s), (1.0, found.max_s)] {
+                let place = q * (lengths_ms.len() - 1) as f64;
+                let [below, above] = [place.floor(), place.ceil()].map(|place| lengths_ms[place as usize] as f64 / 1000.0);
+                prop_assert!((found_s - (below + (above - below) * place.fract())).abs() < 1e-6);
+            }
         }
 
         /// Against counting at every single millisecond.

@@ -1,7 +1,5 @@
 //! From where to where clients go, and where they stand. Pure functions; times are Unix milliseconds.
 
-use std::collections::HashMap;
-
 use rustc_hash::FxHashMap;
 
 use super::grouping;
@@ -20,6 +18,13 @@ pub struct Step {
     pub exited_ms: i64,
 }
 
+impl Step {
+    /// A client's visits follow each other so.
+    fn order(&self) -> (i64, i64) {
+        (self.entered_ms, self.visit)
+    }
+}
+
 /// Beyond all time: the exit of a visit that goes on.
 pub const STAYS: i64 = i64::MAX;
 
@@ -34,45 +39,84 @@ pub struct Flow {
     pub median_gap_ms: Option<f64>,
 }
 
-/// Of each two visits of a client, one after the other on one site, no more than `gap_ms` apart, the second not before
-/// `from_ms`. O(v) for v visits that come almost in order.
-pub fn flows(steps: &[Step], from_ms: i64, gap_ms: i64) -> Vec<Flow> {
-    #[derive(Default)]
-    struct Tally {
-        count: u64,
-        clients: u64,
-        last_client: Option<(i32, i32)>,
-        gaps_ms: Vec<i64>,
+/// Counts flows, one client after the other.
+#[derive(Debug)]
+pub struct Flows {
+    from_ms: i64,
+    gap_ms: i64,
+    tallies: FxHashMap<(i32, i32), Tally>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    count: u64,
+    clients: u64,
+    last_client: Option<(i32, i32)>,
+    gaps_ms: Vec<i64>,
+}
+
+impl Flows {
+    /// Counts each two visits of a client, one after the other on one site, no more than `gap_ms` apart, the second not
+    /// before `from_ms`.
+    pub fn new(from_ms: i64, gap_ms: i64) -> Flows {
+        Flows { from_ms, gap_ms, tallies: FxHashMap::default() }
     }
-    let order = |step: &Step| (step.site, step.entered_ms, step.visit);
-    let steps = grouping::by_client(steps, |step| step.client.cast_unsigned(), order);
-    let mut tallies: HashMap<(i32, i32), Tally> = HashMap::new();
-    for pair in steps.windows(2) {
-        let (one, next) = (&pair[0], &pair[1]);
-        let is_near = next.entered_ms.saturating_sub(one.exited_ms) <= gap_ms;
-        if (one.site, one.client) != (next.site, next.client) || next.entered_ms < from_ms || !is_near {
-            continue;
+
+    /// Of visits in any order. O(v) for v of them that come almost in order.
+    pub fn of(steps: &[Step], from_ms: i64, gap_ms: i64) -> Flows {
+        let order = |step: &Step| (step.site, step.order());
+        let mut steps = grouping::by_client(steps, |step| step.client.cast_unsigned(), order).into_owned();
+        let mut flows = Flows::new(from_ms, gap_ms);
+        steps
+            .chunk_by_mut(|one, next| (one.site, one.client) == (next.site, next.client))
+            .for_each(|own| flows.take(own));
+        flows
+    }
+
+    /// Takes all the visits of one client on one site, which it puts in order.
+    pub fn take(&mut self, steps: &mut [Step]) {
+        if !steps.is_sorted_by_key(Step::order) {
+            steps.sort_unstable_by_key(Step::order);
         }
-        let tally = tallies.entry((one.area, next.area)).or_default();
-        tally.count += 1;
-        if tally.last_client != Some((one.site, one.client)) {
-            tally.clients += 1;
-            tally.last_client = Some((one.site, one.client));
-        }
-        if one.exited_ms != STAYS {
-            tally.gaps_ms.push((next.entered_ms - one.exited_ms).max(0));
+        for pair in steps.windows(2) {
+            let (one, next) = (&pair[0], &pair[1]);
+            if next.entered_ms < self.from_ms || next.entered_ms.saturating_sub(one.exited_ms) > self.gap_ms {
+                continue;
+            }
+            let tally = self.tallies.entry((one.area, next.area)).or_default();
+            tally.count += 1;
+            if tally.last_client != Some((one.site, one.client)) {
+                tally.clients += 1;
+                tally.last_client = Some((one.site, one.client));
+            }
+            if one.exited_ms != STAYS {
+                tally.gaps_ms.push((next.entered_ms - one.exited_ms).max(0));
+            }
         }
     }
-    tallies
-        .into_iter()
-        .map(|((from, to), mut tally)| Flow {
+
+    /// The same of other clients.
+    pub fn and(mut self, other: Flows) -> Flows {
+        for (areas, more) in other.tallies {
+            let tally = self.tallies.entry(areas).or_default();
+            tally.count += more.count;
+            tally.clients += more.clients;
+            tally.gaps_ms.extend(more.gaps_ms);
+        }
+        self
+    }
+
+    /// In no order.
+    pub fn counted(self) -> Vec<Flow> {
+        let flow = |((from, to), mut tally): (_, Tally)| Flow {
             from,
             to,
             count: tally.count,
             unique_clients: tally.clients,
             median_gap_ms: median(&mut tally.gaps_ms),
-        })
-        .collect()
+        };
+        self.tallies.into_iter().map(flow).collect()
+    }
 }
 
 /// A fix as far as standing somewhere goes.

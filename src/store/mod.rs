@@ -11,10 +11,12 @@ pub mod catalogue;
 mod columns;
 pub mod ends;
 pub mod files;
+pub mod flows;
 pub mod forget;
 mod guard;
 mod handover;
 pub mod history;
+pub mod kept_areas;
 mod migrate;
 pub mod outbox;
 pub mod past;
@@ -36,6 +38,7 @@ use std::sync::{Arc, Mutex};
 
 use duckdb::{Config, Connection};
 
+use kept_areas::KeptAreas;
 use past::Past;
 
 /// A connection lent to a question.
@@ -113,6 +116,7 @@ struct Inner {
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
     past: Arc<Past>,
+    areas: Arc<KeptAreas>,
     /// Last, so that the file is closed before it may be opened again.
     _turn: Turn,
 }
@@ -172,6 +176,7 @@ impl Store {
             root: Mutex::new(root),
             idle: Mutex::default(),
             past: Arc::new(Past::new(PAST_BYTES.min(memory_limit / 8))),
+            areas: Arc::default(),
             _turn: turn,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -184,6 +189,11 @@ impl Store {
     /// What is kept in memory of the past.
     pub fn past(&self) -> &Arc<Past> {
         &self.inner.past
+    }
+
+    /// The areas that questions are about.
+    pub fn areas(&self) -> &Arc<KeptAreas> {
+        &self.inner.areas
     }
 
     /// Bytes of the file's disk that may still be written; none where the system does not tell.

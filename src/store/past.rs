@@ -106,6 +106,18 @@ impl Day {
         self.sites(between).map(|of| of.places.len()).sum()
     }
 
+    fn visit(&self, site: i32, at: usize) -> PastVisit {
+        PastVisit {
+            site,
+            client: self.clients[at],
+            entered_ms: self.entered_ms[at],
+            visit: self.visits[at],
+            exited_ms: self.begin_ms + i64::from(self.exited_ms[at]),
+            area: self.areas[at],
+            source: self.sources[at],
+        }
+    }
+
     /// The visits of the areas between two keys that are asked for.
     pub fn each(
         &self,
@@ -115,15 +127,7 @@ impl Day {
     ) {
         for of in self.sites(between) {
             for at in of.places.clone().filter(|at| is_asked_for(self.areas[*at], self.sources[*at])) {
-                take(PastVisit {
-                    site: of.site,
-                    client: self.clients[at],
-                    entered_ms: self.entered_ms[at],
-                    visit: self.visits[at],
-                    exited_ms: self.begin_ms + i64::from(self.exited_ms[at]),
-                    area: self.areas[at],
-                    source: self.sources[at],
-                });
+                take(self.visit(of.site, at));
             }
         }
     }
@@ -147,6 +151,8 @@ struct State {
     days_max: Option<usize>,
     /// What ended before hardly changes any more.
     settled_ms: Option<i64>,
+    /// No visit ended before; none where that is not known.
+    first_ms: Option<i64>,
     /// Changes from here on concern no day that anybody may use.
     horizon_ms: Option<i64>,
     /// Where the change that is being made reaches back to.
@@ -291,6 +297,26 @@ impl Past {
             }
         }
         Ok(Some(View { mark, days: found.into_iter().flatten().collect() }))
+    }
+
+    /// An instant before which no visit ended; `None` where none ever did.
+    pub fn first_ms(&self, conn: &Connection) -> Result<Option<i64>, StoreError> {
+        let mark = {
+            let mut state = self.state();
+            if state.first_ms.is_some() {
+                return Ok(state.first_ms);
+            }
+            state.settled_ms.and_then(|settled_ms| state.mark(settled_ms))
+        };
+        let sql = "SELECT epoch_ms(min(exited_at)) FROM store.visits";
+        let first_ms: Option<i64> = conn.query_row(sql, [], |row| row.get(0))?;
+        let mut state = self.state();
+        if let (Some(mark), Some(first_ms)) = (mark, first_ms)
+            && state.holds(mark)
+        {
+            state.first_ms = Some(first_ms.min(mark.end_ms));
+        }
+        Ok(first_ms)
     }
 
     fn begin(&self, from_ms: i64, to_ms: i64) -> Option<Wanted> {
@@ -454,6 +480,7 @@ impl State {
     }
 
     fn forget_since(&mut self, since_ms: i64) {
+        self.first_ms = self.first_ms.filter(|first_ms| *first_ms <= since_ms);
         let gone = self.days.split_off(&since_ms.div_euclid(DAY_MS));
         self.bytes -= gone.values().map(|kept| kept.day.bytes()).sum::<usize>();
         for series in self.series.values_mut() {
@@ -467,6 +494,56 @@ impl State {
 
 fn part_bytes(part: &Part) -> usize {
     size_of::<Part>() + size_of_val(&part.clients[..])
+}
+
+/// The key of a client that parts visits of the areas between two keys in about two halves.
+pub fn middle_client(days: &[Arc<Day>], between: &RangeInclusive<i32>) -> i32 {
+    let places = days.iter().flat_map(|day| day.sites(between.clone()).map(move |of| (day, &of.places)));
+    let most = places.max_by_key(|(_, places)| places.len());
+    most.map_or(0, |(day, places)| day.clients[(places.start + places.end) / 2])
+}
+
+/// Hands on the visits of each client of each site together, those of clients in a range and of areas between two keys
+/// that are asked for, with `recent` ones, which are in order. Of a client they come by the day on which they ended.
+pub fn each_client(
+    days: &[Arc<Day>],
+    clients: RangeInclusive<i32>,
+    between: RangeInclusive<i32>,
+    is_asked_for: impl Fn(i32, u8) -> bool,
+    recent: &[PastVisit],
+    mut take: impl FnMut(&mut Vec<PastVisit>),
+) {
+    let sites: BTreeSet<i32> = days.iter().flat_map(|day| day.sites(between.clone())).map(|of| of.site).collect();
+    let sites: BTreeSet<i32> = sites.into_iter().chain(recent.iter().map(|visit| visit.site)).collect();
+    let mut found = Vec::new();
+    for site in sites {
+        let of_site = recent.iter().filter(|visit| visit.site == site && clients.contains(&visit.client));
+        let mut of_site = of_site.peekable();
+        let mut places: Vec<(&Day, Range<usize>)> = Vec::new();
+        for day in days {
+            places.extend(day.sites(between.clone()).filter(|of| of.site == site).map(|of| {
+                let own = &day.clients[of.places.clone()];
+                let begin = own.partition_point(|client| client < clients.start());
+                let end = own.partition_point(|client| client <= clients.end());
+                (&**day, of.places.start + begin..of.places.start + end)
+            }));
+        }
+        loop {
+            let next = places.iter().filter(|(_, own)| !own.is_empty()).map(|(day, own)| day.clients[own.start]);
+            let Some(client) = next.chain(of_site.peek().map(|visit| visit.client)).min() else { break };
+            for (day, own) in &mut places {
+                while own.start < own.end && day.clients[own.start] == client {
+                    if is_asked_for(day.areas[own.start], day.sources[own.start]) {
+                        found.push(day.visit(site, own.start));
+                    }
+                    own.start += 1;
+                }
+            }
+            found.extend(std::iter::from_fn(|| of_site.next_if(|visit| visit.client == client)));
+            take(&mut found);
+            found.clear();
+        }
+    }
 }
 
 /// Hands on visits of a question that answers with the members of [`PastVisit`], in order.

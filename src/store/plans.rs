@@ -7,7 +7,7 @@ use duckdb::types::Value;
 
 use super::StoreError;
 use super::places::georeference;
-use super::queries::{Scope, ask, code, text};
+use super::queries::{Scope, ask, text};
 use super::restore::{RuleSettings, area_kind, outline_of_shape, source};
 use crate::model::floorplan::{AreaPlan, Drawn, Georeference, Shape, Units};
 use crate::model::ids::{AreaId, AreaKind, Id};
@@ -26,6 +26,13 @@ macro_rules! valid {
             $at,
             "::BIGINT)::TIMESTAMPTZ) END)"
         )
+    };
+}
+
+/// The code of the authoritative source of an area a with its version v.
+macro_rules! authoritative {
+    () => {
+        "coalesce(a.authoritative_source, CASE WHEN a.kind = 0 AND v.area_key IS NOT NULL THEN 0 ELSE 1 END)"
     };
 }
 
@@ -166,13 +173,10 @@ pub fn access_points(conn: &Connection, map_key: i32) -> Result<Vec<AccessPointR
 /// An area with one of its versions.
 #[derive(Clone, Debug)]
 pub struct AreaRow {
-    pub key: i32,
     pub kind: AreaKind,
     pub id: String,
     pub name: Option<String>,
     pub site_id: Option<String>,
-    /// Of its site.
-    pub time_zone: Option<String>,
     pub map_id: Option<String>,
     pub tags_json: Option<String>,
     pub occupancy_limit: Option<i64>,
@@ -191,17 +195,17 @@ pub struct AreaRow {
     pub rules: RuleSettings,
 }
 
-const AREA_COLUMNS: &str =
+const AREA_COLUMNS: &str = concat!(
     "a.kind, a.area_id, v.name, s.site_id, m.map_id, v.tags, v.occupancy_limit, v.shape, v.properties,
     v.feature, v.feature_units, v.feature_ppm, coalesce(v.version, 0), epoch_ms(v.valid_from), epoch_ms(v.valid_to),
-    v.area_key IS NOT NULL,
-    coalesce(a.authoritative_source, CASE WHEN a.kind = 0 AND v.area_key IS NOT NULL THEN 0 ELSE 1 END),
-    a.exit_grace_s, a.presence_timeout_s, a.reported_timeout_s, a.area_key, s.time_zone";
+    v.area_key IS NOT NULL, ",
+    authoritative!(),
+    ",
+    a.exit_grace_s, a.presence_timeout_s, a.reported_timeout_s"
+);
 
 fn area_row(row: &duckdb::Row<'_>) -> Result<AreaRow, duckdb::Error> {
     Ok(AreaRow {
-        key: row.get(20)?,
-        time_zone: row.get(21)?,
         kind: area_kind(row.get(0)?),
         id: row.get(1)?,
         name: row.get(2)?,
@@ -227,28 +231,99 @@ fn area_row(row: &duckdb::Row<'_>) -> Result<AreaRow, duckdb::Error> {
     })
 }
 
-/// The areas of a scope; only its site, map, area and area kind count. One that was not valid is there without a version.
+/// The areas of a scope; only its site, map, area, area kind and tag count. One that was not valid is there without a version.
 pub fn areas(conn: &Connection, scope: &Scope, at_ms: Option<i64>) -> Result<Vec<AreaRow>, StoreError> {
+    let mut params = vec![instant(at_ms)];
     let sql = format!(
         "SELECT {AREA_COLUMNS}
          FROM store.areas a
          LEFT JOIN (FROM store.area_versions v WHERE {}) v ON v.area_key = a.area_key
          LEFT JOIN store.maps m ON m.map_key = coalesce(v.map_key, a.map_key)
          LEFT JOIN store.sites s ON s.site_key = coalesce(a.site_key, m.site_key)
-         WHERE ($1 IS NULL OR s.site_id = $1) AND ($2 IS NULL OR m.map_id = $2) AND ($3 IS NULL OR a.area_id = $3)
-             AND ($4 IS NULL OR a.kind = $4) AND ($6 IS NULL OR json_contains(v.tags, to_json($6::VARCHAR)))
+         WHERE {}
          ORDER BY s.site_id, m.map_id, a.kind, v.name, a.area_id",
-        valid!("$5")
+        valid!("$1"),
+        conditions(scope, &mut params)
     );
-    let params = vec![
-        text(&scope.site),
-        text(&scope.map),
-        text(&scope.area),
-        code(scope.area_kind.map(|kind| kind as u8)),
-        instant(at_ms),
-        text(&scope.tag),
-    ];
     ask(conn, &sql, params, area_row)
+}
+
+/// An area that a question is about.
+#[derive(Clone, Debug)]
+pub struct AreaAsked {
+    pub key: i32,
+    pub id: String,
+    pub name: Option<String>,
+    pub site_id: Option<String>,
+    /// Of its site.
+    pub time_zone: Option<String>,
+    pub map_id: Option<String>,
+    pub occupancy_limit: Option<i64>,
+    /// The authoritative one.
+    pub source: Source,
+}
+
+/// The same areas as they are now, as far as questions about visits go: what [`AreaRow`] has beside takes as long to plan as the
+/// rest.
+pub fn areas_asked(conn: &Connection, scope: &Scope) -> Result<Vec<AreaAsked>, StoreError> {
+    let mut params = Vec::new();
+    let columns = "a.area_key, a.area_id, v.name, s.site_id, s.time_zone, m.map_id, v.occupancy_limit";
+    let source_counted = authoritative!();
+    let sql = format!(
+        "SELECT {columns}, {source_counted} {AREAS_NOW} {PLACES_OF_AREAS} WHERE {}
+         ORDER BY s.site_id, m.map_id, a.kind, v.name, a.area_id",
+        conditions(scope, &mut params)
+    );
+    ask(conn, &sql, params, |row| {
+        Ok(AreaAsked {
+            key: row.get(0)?,
+            id: row.get(1)?,
+            name: row.get(2)?,
+            site_id: row.get(3)?,
+            time_zone: row.get(4)?,
+            map_id: row.get(5)?,
+            occupancy_limit: row.get(6)?,
+            source: source(row.get(7)?),
+        })
+    })
+}
+
+/// Areas a with their versions v as they are now.
+const AREAS_NOW: &str =
+    "FROM store.areas a LEFT JOIN store.area_versions v ON v.area_key = a.area_key AND v.valid_to IS NULL";
+
+/// Their maps m and sites s.
+const PLACES_OF_AREAS: &str = "LEFT JOIN store.maps m ON m.map_key = coalesce(v.map_key, a.map_key) \
+     LEFT JOIN store.sites s ON s.site_key = coalesce(a.site_key, m.site_key)";
+
+/// A question for the areas of a scope as part of another: area_key, kind, area_id, name and source, the one that counts. Its
+/// parameters come after those there are.
+pub(super) fn chosen_areas(scope: &Scope, params: &mut Vec<Value>) -> String {
+    let places = if scope.site.is_some() || scope.map.is_some() { PLACES_OF_AREAS } else { "" };
+    let source = scope.source.map_or(authoritative!().to_owned(), |source| format!("{}::UTINYINT", source as u8));
+    format!(
+        "SELECT a.area_key, a.kind, a.area_id, v.name, {source} AS source {AREAS_NOW} {places} WHERE {}",
+        conditions(scope, params)
+    )
+}
+
+/// What a scope asks of areas a, their versions v, maps m and sites s; its parameters come after those there are. Only what is
+/// asked for is planned.
+fn conditions(scope: &Scope, params: &mut Vec<Value>) -> String {
+    let mut sql = "true".to_owned();
+    let mut ask = |before: &str, value: Option<Value>, after: &str| {
+        if let Some(value) = value {
+            params.push(value);
+            sql += &format!(" AND {before}${}{after}", params.len());
+        }
+    };
+    let text = |text: &Option<String>| text.clone().map(Value::Text);
+    ask("s.site_id = ", text(&scope.site), "");
+    ask("m.map_id = ", text(&scope.map), "");
+    ask("a.area_id = ", text(&scope.area), "");
+    ask("a.kind = ", scope.area_kind.map(|kind| Value::UTinyInt(kind as u8)), "");
+    ask("json_contains(v.tags, to_json(", text(&scope.tag), "::VARCHAR))");
+    sql
 }
 
 /// All versions of an area, newest first.

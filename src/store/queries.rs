@@ -5,7 +5,9 @@ use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
 use super::columns::ask_columns;
+use super::plans::chosen_areas;
 use super::restore::{RuleSettings, area_kind, client_kind, ended, pseudonyms, source};
+use crate::model::grouping;
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
 use crate::model::movement::{self, Stand};
 use crate::model::settings::Pseudonyms;
@@ -117,35 +119,42 @@ pub struct CellRow {
     pub unique_clients: i64,
 }
 
-/// Cells with fixes, row by row.
-pub fn heatmap(conn: &Connection, filter: &HeatmapFilter) -> Result<Vec<CellRow>, StoreError> {
+/// Cells with fixes, row by row. Half of the fixes are read over the other connection at the same time.
+pub fn heatmap(conn: &Connection, other: Connection, filter: &HeatmapFilter) -> Result<Vec<CellRow>, StoreError> {
     // Asked for by itself: keys that are known when it is planned are looked for as the rows are read, not joined to them.
     let place = "SELECT map_key, site_key FROM store.maps WHERE map_id = ? AND site_key IS NOT NULL";
     let place = ask(conn, place, vec![Value::Text(filter.map.clone())], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((map, site)) = place.into_iter().next() else { return Ok(Vec::new()) };
-    let params = vec![
-        Value::Int(map),
-        Value::BigInt(filter.from_ms),
-        Value::BigInt(filter.to_ms),
-        code(filter.client_kind.map(|kind| kind as u8)),
-        code(filter.is_randomised.map(u8::from)),
-        Value::BigInt(filter.stay_max_ms),
-        Value::Int(site),
-    ];
+    let Some((map, site)): Option<(i32, i32)> = place.into_iter().next() else { return Ok(Vec::new()) };
     let of_clients = filter.client_kind.is_some() || filter.is_randomised.is_some();
     let sql = about_clients(include_str!("sql/heatmap.sql"), "f", of_clients, ["$4", "$5"]);
-    let mut stands = Vec::new();
-    ask_columns(conn, &sql, params, |batch| {
-        let (clients, at, is_here) = (batch.integers(0)?, batch.times(1)?, batch.flags(2)?);
-        let (x_mm, y_mm) = (batch.integers(3)?, batch.integers(4)?);
+    let stands = |conn: &Connection, from_ms: i64, to_ms: i64| -> Result<Vec<Stand>, StoreError> {
+        let kind = code(filter.client_kind.map(|kind| kind as u8));
+        let is_randomised = code(filter.is_randomised.map(u8::from));
+        let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::Int(site), kind, is_randomised];
         let cell = |mm: i32| i64::from(mm).div_euclid(filter.cell_mm) as i32;
-        stands.extend((0..batch.rows()).map(|row| Stand {
-            client: clients[row],
-            at_ms: at.ms(row),
-            cell: is_here.value(row).then(|| (cell(x_mm[row]), cell(y_mm[row]))),
-        }));
-        Ok(())
-    })?;
+        let mut stands = Vec::new();
+        ask_columns(conn, &sql, params, |batch| {
+            let (clients, at) = (batch.integers(0)?, batch.times(1)?);
+            let (maps, is_off) = (batch.integers(2)?, batch.bytes(3)?);
+            let (x_mm, y_mm) = (batch.integers(4)?, batch.integers(5)?);
+            stands.extend((0..batch.rows()).map(|row| Stand {
+                client: clients[row],
+                at_ms: at.ms(row),
+                cell: (maps[row] == map && is_off[row] == 0).then(|| (cell(x_mm[row]), cell(y_mm[row]))),
+            }));
+            Ok(())
+        })?;
+        Ok(stands)
+    };
+    // A fix may end what stood before for so long after the window. Two threads read a half each: DuckDB has few when small
+    // statements are its work.
+    let end_ms = filter.to_ms.saturating_add(filter.stay_max_ms);
+    let middle_ms = filter.from_ms.midpoint(end_ms);
+    let stands = &stands;
+    let second = move || stands(&other, middle_ms, end_ms);
+    let (first, second) = grouping::both(|| stands(conn, filter.from_ms, middle_ms), second);
+    let mut stands = first?;
+    stands.extend(second?);
     let cells = movement::heat(&stands, filter.to_ms, filter.stay_max_ms);
     let rows = cells.into_iter().map(|((column, row), cell)| CellRow {
         column: column.into(),
@@ -247,17 +256,16 @@ pub struct TrackRow {
     pub is_off_map: bool,
 }
 
-/// Fixes of a client in [from, to), by time, up to `limit`.
+/// Fixes of clients in [from, to), by time, up to `limit`.
 pub fn track(
     conn: &Connection,
-    client_id: &str,
-    kind: Option<ClientKind>,
+    clients: &[ClientKey],
     from_ms: i64,
     to_ms: i64,
     limit: i64,
 ) -> Result<Vec<TrackRow>, StoreError> {
     let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::BigInt(limit)];
-    let sql = of_client(conn, include_str!("sql/track.sql"), client_id, kind)?;
+    let sql = of_clients(include_str!("sql/track.sql"), clients);
     ask(conn, &sql, params, |row| {
         Ok(TrackRow {
             at_ms: row.get(0)?,
@@ -272,15 +280,19 @@ pub fn track(
     })
 }
 
-/// Puts into a question which client it is about. Its keys are asked for before: those that are known when the question is
-/// planned are looked for as rows are read, not joined to them.
-fn of_client(conn: &Connection, sql: &str, id: &str, kind: Option<ClientKind>) -> Result<String, StoreError> {
-    let keys = "SELECT client_key FROM store.clients WHERE client_id = $1 AND ($2 IS NULL OR kind = $2)";
-    let params = vec![Value::Text(id.into()), code(kind.map(|kind| kind as u8))];
-    let keys = ask(conn, keys, params, |row| Ok(row.get::<_, i32>(0)?.to_string()))?;
+/// Puts into a question which clients it is about. Keys that are known when it is planned are looked for as rows are read, not
+/// joined to them.
+fn of_clients(sql: &str, keys: &[ClientKey]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| key.0.to_string()).collect();
     // Of nobody where nobody has that id.
     let keys = if keys.is_empty() { "NULL".to_owned() } else { keys.join(", ") };
-    Ok(sql.replace("/*of a client*/", &format!("AND client_key IN ({keys})")))
+    sql.replace("/*of a client*/", &format!("AND client_key IN ({keys})"))
+}
+
+/// The clients that have an id: each kind may have one.
+pub fn client_keys(conn: &Connection, id: &str) -> Result<Vec<(ClientKey, ClientKind)>, StoreError> {
+    let sql = "SELECT client_key, kind FROM store.clients WHERE client_id = ?";
+    ask(conn, sql, vec![Value::Text(id.into())], |row| Ok((ClientKey(row.get(0)?), client_kind(row.get(1)?))))
 }
 
 /// Where a client is, as far as the newest deliveries tell.
@@ -320,12 +332,6 @@ pub fn newest_since(conn: &Connection, after: i64, limit: i64) -> Result<Vec<New
     })
 }
 
-/// Whether a client of that id was ever met.
-pub fn is_known_client(conn: &Connection, client_id: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT count(*) FROM store.clients WHERE client_id = ?";
-    Ok(conn.query_row(sql, [client_id], |row| row.get::<_, i64>(0))? > 0)
-}
-
 /// Which visits, beside their scope and window.
 #[derive(Clone, Debug)]
 pub struct VisitFilter {
@@ -359,18 +365,25 @@ pub struct VisitRow {
 }
 
 pub fn visits(conn: &Connection, scope: &Scope, filter: &VisitFilter) -> Result<Vec<VisitRow>, StoreError> {
-    let mut params = scope.params();
-    params.extend([
-        Value::BigInt(filter.from_ms),
-        Value::BigInt(filter.to_ms),
-        filter.min_dwell_s.map_or(Value::Null, Value::Double),
-        Value::BigInt(filter.after),
-        Value::BigInt(filter.limit),
-    ]);
-    let mut sql = include_str!("sql/visits.sql").to_owned();
+    let mut params: Vec<Value> =
+        [filter.from_ms, filter.to_ms, filter.after, filter.limit].into_iter().map(Value::BigInt).collect();
+    // Only what is asked for is planned.
+    let mut sql = include_str!("sql/visits.sql").replace("/*chosen*/", &chosen_areas(scope, &mut params));
     if let Some(client) = &filter.client {
-        sql = of_client(conn, &sql, client, scope.client_kind)?;
+        let keys: Vec<ClientKey> = client_keys(conn, client)?.into_iter().map(|(key, _)| key).collect();
+        sql = of_clients(&sql, &keys);
     }
+    let mut conditions = String::new();
+    let mut wanted = |condition: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            params.push(value);
+            conditions += &format!("AND {condition} ${} ", params.len());
+        }
+    };
+    wanted("k.kind =", scope.client_kind.map(|kind| Value::UTinyInt(kind as u8)));
+    wanted("k.is_randomised =", scope.is_randomised.map(Value::Boolean));
+    wanted("epoch_ms(e.exited_at) - epoch_ms(e.entered_at) >= 1000 *", filter.min_dwell_s.map(Value::Double));
+    let sql = sql.replace("/*of visits*/", &conditions);
     ask(conn, &sql, params, |row| {
         Ok(VisitRow {
             key: row.get(0)?,

@@ -6,32 +6,30 @@ use std::sync::Arc;
 
 use duckdb::Connection;
 use duckdb::types::Value;
-use rustc_hash::FxHashMap;
 
 use super::StoreError;
 use super::columns::ask_columns;
 use super::past::{Day, Known, Past, PastVisit, each_visit};
-use super::plans::AreaRow;
+use super::plans::AreaAsked;
 use super::queries::{Scope, about_clients, ask, code};
 use super::restore::client_kind;
 use crate::model::grouping;
-use crate::model::metrics::{self, Part, Series, Span};
-use crate::model::movement::{self, STAYS, Step};
+use crate::model::metrics::{self, Dwells, Part, Series, Span};
 use crate::model::visit::Source;
 
 impl Scope {
     /// Whether anything is asked of clients.
-    fn is_about_clients(&self) -> bool {
+    pub(super) fn is_about_clients(&self) -> bool {
         self.client_kind.is_some() || self.is_randomised.is_some()
     }
 
     /// Joins clients to a question about visits `e` only where something is asked of them: there may be millions.
-    fn about_clients(&self, sql: &str, is_wanted: bool) -> String {
+    pub(super) fn about_clients(&self, sql: &str, is_wanted: bool) -> String {
         about_clients(sql, "e", is_wanted || self.is_about_clients(), ["$4", "$5"])
     }
 }
 
-impl AreaRow {
+impl AreaAsked {
     /// The code of the source whose visits count: the one asked for, or else the authoritative one.
     fn counted(&self, asked_for: Option<Source>) -> u8 {
         asked_for.unwrap_or(self.source) as u8
@@ -39,7 +37,7 @@ impl AreaRow {
 }
 
 /// Areas that are asked for, to be looked up millions of times.
-struct Chosen {
+pub(super) struct Chosen {
     least: i32,
     /// By how much an area's key is above the least: a bit for each source that counts.
     sources: Vec<u8>,
@@ -47,7 +45,7 @@ struct Chosen {
 
 impl Chosen {
     /// Of each area the source that is asked for, or else its authoritative one; `None` of no areas.
-    fn of(areas: &[AreaRow], source: Option<Source>) -> Option<Chosen> {
+    pub(super) fn of(areas: &[AreaAsked], source: Option<Source>) -> Option<Chosen> {
         let (least, most) = (areas.iter().map(|area| area.key).min()?, areas.iter().map(|area| area.key).max()?);
         let mut sources = vec![0; most.abs_diff(least) as usize + 1];
         for area in areas {
@@ -56,23 +54,23 @@ impl Chosen {
         Some(Chosen { least, sources })
     }
 
-    fn has(&self, key: i32, source: u8) -> bool {
+    pub(super) fn has(&self, key: i32, source: u8) -> bool {
         let above = i64::from(key) - i64::from(self.least);
         let sources = usize::try_from(above).ok().and_then(|above| self.sources.get(above));
         sources.is_some_and(|sources| sources & 1 << source != 0)
     }
 
     /// The least and the greatest key.
-    fn range(&self) -> RangeInclusive<i32> {
+    pub(super) fn range(&self) -> RangeInclusive<i32> {
         self.least..=self.least + self.sources.len() as i32 - 1
     }
 
-    fn params(&self) -> [Value; 2] {
+    pub(super) fn params(&self) -> [Value; 2] {
         let (least, most) = self.range().into_inner();
         [Value::Int(least), Value::Int(most)]
     }
 
-    fn each_of(&self, day: &Day, take: impl FnMut(PastVisit)) {
+    pub(super) fn each_of(&self, day: &Day, take: impl FnMut(PastVisit)) {
         day.each(self.range(), |area, source| self.has(area, source), take);
     }
 }
@@ -126,186 +124,279 @@ pub struct SpanFilter {
 }
 
 impl SpanFilter {
-    fn params(&self) -> [Value; 3] {
+    pub(super) fn params(&self) -> [Value; 3] {
         let min_dwell = self.min_dwell_s.map_or(Value::Null, Value::Double);
         [Value::BigInt(self.from_ms), Value::BigInt(self.to_ms), min_dwell]
     }
 
     /// Whether an ended visit lasted as long as asked for, and neither ended before the window nor began after it.
-    fn has(&self, visit: &PastVisit) -> bool {
-        let dwell_ms = visit.exited_ms - visit.entered_ms;
-        visit.entered_ms < self.to_ms
-            && visit.exited_ms >= self.from_ms
-            && self.min_dwell_s.is_none_or(|min_s| dwell_ms as f64 >= min_s * 1000.0)
+    pub(super) fn has(&self, visit: &PastVisit) -> bool {
+        visit.exited_ms >= self.from_ms && self.began_in_time(visit)
+    }
+
+    /// Whether a visit lasted as long as asked for, and did not begin after the window.
+    pub(super) fn began_in_time(&self, visit: &PastVisit) -> bool {
+        let dwell_ms = visit.exited_ms.saturating_sub(visit.entered_ms);
+        visit.entered_ms < self.to_ms && self.min_dwell_s.is_none_or(|min_s| dwell_ms as f64 >= min_s * 1000.0)
     }
 }
 
-/// The visits that touch the window: those of settled days from memory, the rest from the file. `None` where the file is
-/// to be asked for all of them.
-fn kept<T: Send>(
-    conn: &Connection,
-    past: &Past,
-    scope: &Scope,
-    filter: SpanFilter,
-    chosen: &Chosen,
-    make: impl Fn(PastVisit) -> T + Sync,
-) -> Result<Option<Vec<T>>, StoreError> {
-    if scope.is_about_clients() {
-        return Ok(None);
+/// A question about the visits of some areas.
+#[derive(Clone, Copy)]
+pub struct VisitQuestion<'a> {
+    pub conn: &'a Connection,
+    pub past: &'a Past,
+    pub areas: &'a [AreaAsked],
+    pub scope: &'a Scope,
+    pub filter: SpanFilter,
+}
+
+impl VisitQuestion<'_> {
+    /// The visits that touch the window, in any order.
+    pub fn spans(&self) -> Result<Vec<Span>, StoreError> {
+        self.collect(|span, _| span)
     }
-    let Some(view) = past.view(conn, filter.from_ms, filter.to_ms)? else { return Ok(None) };
-    let of_days = |days: &[Arc<Day>], room: usize| {
-        let mut found = Vec::with_capacity(room);
-        for day in days {
-            chosen.each_of(day, |visit| {
-                if filter.has(&visit) {
-                    found.push(make(visit));
-                }
-            });
+
+    /// The same; of several areas together a client that is in two at once, or in one right after the other, is there once.
+    pub fn stays(&self) -> Result<Vec<Span>, StoreError> {
+        let spans = self.spans()?;
+        Ok(if self.areas.len() > 1 { metrics::merge_by_client(spans) } else { spans })
+    }
+
+    /// How long visits lasted, the part inside the window, or with `is_clipped` false all of each.
+    pub fn dwells(&self, is_clipped: bool, with_clients: bool) -> Result<Dwells, StoreError> {
+        let SpanFilter { from_ms, to_ms, .. } = self.filter;
+        let none = |room| Dwells::new(from_ms, to_ms, is_clipped, with_clients, room);
+        self.fold(none, |dwells, span, _| dwells.take(&span), Dwells::and)
+    }
+
+    /// The visits of each area that has some.
+    pub fn by_area(&self) -> Result<HashMap<i32, Vec<Span>>, StoreError> {
+        let mut by_area: HashMap<i32, Vec<Span>> = HashMap::new();
+        for (area, span) in self.collect(|span, area| (area, span))? {
+            by_area.entry(area).or_default().push(span);
         }
-        found
-    };
-    // Room for all at once: to move hundreds of thousands to where there is more takes as long as to find them.
-    let count = view.days.iter().map(|day| day.count(chosen.range())).sum();
-    let mut found = if count < grouping::SHARED_MIN {
-        of_days(&view.days, count)
-    } else {
-        let (first, second) = view.days.split_at(view.days.len() / 2);
-        let (mut found, second) = grouping::both(|| of_days(first, count), || of_days(second, count / 2));
-        found.extend(second);
-        found
-    };
-    let [_, to, min_dwell] = filter.params();
-    let mut params = vec![Value::BigInt(view.end_ms()), to, min_dwell];
-    params.extend(chosen.params());
-    each_visit(conn, include_str!("sql/recent_visits.sql"), params, |visit| {
-        if chosen.has(visit.area, visit.source) {
-            found.push(make(visit));
+        Ok(by_area)
+    }
+
+    /// The series of stays. Buckets of settled days are kept for the next time.
+    pub fn series(&self, bounds: &[i64]) -> Result<Series, StoreError> {
+        let VisitQuestion { past, areas, scope, filter, .. } = *self;
+        if !scope.is_about_clients()
+            && filter.min_dwell_s.is_none()
+            && let Some(known) = past.known(areas.iter().map(|area| (area.key, area.counted(scope.source))), bounds)
+            && let Some(series) = self.with_known(known)?
+        {
+            return Ok(series);
         }
-    })?;
-    Ok(past.holds(&view).then_some(found))
-}
-
-/// The visits of a scope that touch the window, in any order.
-pub fn spans(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-) -> Result<Vec<Span>, StoreError> {
-    collect(conn, past, areas, scope, filter, |span, _| span)
-}
-
-/// The same; of several areas together a client that is in two at once, or in one right after the other, is there once.
-pub fn stays(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-) -> Result<Vec<Span>, StoreError> {
-    let spans = spans(conn, past, areas, scope, filter)?;
-    Ok(if areas.len() > 1 { metrics::merge_by_client(spans) } else { spans })
-}
-
-/// The series of stays. Buckets of settled days are kept for the next time.
-pub fn series(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-    bounds: &[i64],
-) -> Result<Series, StoreError> {
-    if !scope.is_about_clients()
-        && filter.min_dwell_s.is_none()
-        && let Some(known) = past.known(areas.iter().map(|area| (area.key, area.counted(scope.source))), bounds)
-        && let Some(series) = with_known(conn, past, areas, scope, filter, known)?
-    {
-        return Ok(series);
+        Ok(Series::of(&self.stays()?, bounds))
     }
-    Ok(Series::of(&stays(conn, past, areas, scope, filter)?, bounds))
-}
 
-/// A series with the buckets that are known; `None` where visits changed meanwhile.
-fn with_known(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-    mut known: Known,
-) -> Result<Option<Series>, StoreError> {
-    let mut current = 0;
-    for run in known.unknown() {
-        let own = &known.bounds[run.start..=run.end];
-        let (from_ms, to_ms) = (own[0], own[own.len() - 1]);
-        let stays = stays(conn, past, areas, scope, SpanFilter { from_ms, to_ms, ..filter })?;
-        // The last run has the last bucket.
-        current = metrics::current(&stays, to_ms);
-        for (place, part) in run.zip(metrics::parts(&stays, own)) {
-            known.parts[place] = Some(Arc::new(part));
+    /// A series with the buckets that are known; `None` where visits changed meanwhile.
+    fn with_known(&self, mut known: Known) -> Result<Option<Series>, StoreError> {
+        let mut current = 0;
+        for run in known.unknown() {
+            let own = &known.bounds[run.start..=run.end];
+            let (from_ms, to_ms) = (own[0], own[own.len() - 1]);
+            let stays = VisitQuestion { filter: SpanFilter { from_ms, to_ms, ..self.filter }, ..*self }.stays()?;
+            // The last run has the last bucket.
+            current = metrics::current(&stays, to_ms);
+            for (place, part) in run.zip(metrics::parts(&stays, own)) {
+                known.parts[place] = Some(Arc::new(part));
+            }
         }
-    }
-    if !past.keep_parts(&known) {
-        return Ok(None);
-    }
-    let parts: Vec<Arc<Part>> = known.parts.into_iter().flatten().collect();
-    let (buckets, total) = metrics::joined(&parts);
-    Ok(Some(Series { buckets, total, current }))
-}
-
-fn collect<T: Send>(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-    make: impl Fn(Span, i32) -> T + Sync,
-) -> Result<Vec<T>, StoreError> {
-    let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(Vec::new()) };
-    let kept = kept(conn, past, scope, filter, &chosen, |visit| {
-        let exited_ms = (visit.exited_ms < i64::MAX).then_some(visit.exited_ms);
-        make(Span::new(visit.client.cast_unsigned(), visit.entered_ms, exited_ms), visit.area)
-    })?;
-    if let Some(kept) = kept {
-        return Ok(kept);
-    }
-    let mut found = Vec::new();
-    each_span(conn, scope, filter, &chosen, false, |span, area, _| found.push(make(span, area)))?;
-    Ok(found)
-}
-
-/// The first seven parameters of a question about visits.
-fn visit_params(scope: &Scope, filter: SpanFilter, chosen: &Chosen) -> Vec<Value> {
-    let kind = code(scope.client_kind.map(|kind| kind as u8));
-    let is_randomised = code(scope.is_randomised.map(u8::from));
-    filter.params().into_iter().chain([kind, is_randomised]).chain(chosen.params()).collect()
-}
-
-/// Hands each visit on as the file has it, with its area and its client's kind, which is 0 unless `with_kind`.
-fn each_span(
-    conn: &Connection,
-    scope: &Scope,
-    filter: SpanFilter,
-    chosen: &Chosen,
-    with_kind: bool,
-    mut take: impl FnMut(Span, i32, u8),
-) -> Result<(), StoreError> {
-    let sql = scope.about_clients(include_str!("sql/spans.sql"), with_kind);
-    let sql = sql.replace("/*kind*/", if with_kind { "k.kind" } else { "0::UTINYINT" });
-    ask_columns(conn, &sql, visit_params(scope, filter, chosen), |batch| {
-        let (clients, areas, sources, kinds) =
-            (batch.integers(0)?, batch.integers(3)?, batch.bytes(4)?, batch.bytes(5)?);
-        let (entered, exited) = (batch.times(1)?, batch.times(2)?);
-        for row in (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row])) {
-            let client = clients[row].cast_unsigned();
-            let span = Span::new(client, entered.ms(row), exited.ms_or_null(row));
-            take(span, areas[row], kinds[row]);
+        if !self.past.keep_parts(&known) {
+            return Ok(None);
         }
-        Ok(())
-    })
+        let parts: Vec<Arc<Part>> = known.parts.into_iter().flatten().collect();
+        let (buckets, total) = metrics::joined(&parts);
+        Ok(Some(Series { buckets, total, current }))
+    }
+
+    /// The visits that touch the window, in groups, by key.
+    pub fn grouped_spans(&self, group: Group) -> Result<Vec<SpanGroup>, StoreError> {
+        let mut groups: BTreeMap<Option<String>, SpanGroup> = BTreeMap::new();
+        let Some((key, name, unnest)) = group.sql() else {
+            let Some(chosen) = self.chosen() else { return Ok(Vec::new()) };
+            self.each_span(&chosen, true, |span, _, kind| {
+                let key = Some(client_kind(kind).name().to_owned());
+                let group =
+                    groups.entry(key.clone()).or_insert_with(|| SpanGroup { key, name: None, spans: Vec::new() });
+                group.spans.push(span);
+            })?;
+            return Ok(groups.into_values().collect());
+        };
+        let sql = format!("SELECT c.area_key, {key}, {name} FROM store.areas_now c{unnest}");
+        let mut belongs: HashMap<i32, Vec<Option<String>>> = HashMap::new();
+        let mut names: HashMap<Option<String>, Option<String>> = HashMap::new();
+        for (area, key, name) in ask(self.conn, &sql, Vec::new(), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
+            let key: Option<String> = key;
+            names.insert(key.clone(), name);
+            belongs.entry(area).or_default().push(key);
+        }
+        for (area, spans) in self.by_area()? {
+            for key in belongs.get(&area).into_iter().flatten() {
+                let name = || names.get(key).cloned().flatten();
+                let group = groups.entry(key.clone());
+                let group = group.or_insert_with(|| SpanGroup { key: key.clone(), name: name(), spans: Vec::new() });
+                group.spans.extend(&spans);
+            }
+        }
+        Ok(groups.into_values().collect())
+    }
+
+    /// When each client first entered one of the areas, of those that did before the window's end.
+    pub fn first_visits(&self) -> Result<HashMap<u32, i64>, StoreError> {
+        let Some(chosen) = self.chosen() else { return Ok(HashMap::new()) };
+        let enter = |first: &mut HashMap<u32, i64>, client: u32, entered_ms: i64| {
+            let first_ms = first.entry(client).or_insert(entered_ms);
+            *first_ms = entered_ms.min(*first_ms);
+        };
+        // Without a visit that ended there are only open ones.
+        let from_ms = self.past.first_ms(self.conn)?.unwrap_or(self.filter.to_ms);
+        let ever = VisitQuestion { filter: SpanFilter { from_ms, ..self.filter }, ..*self };
+        let and = |mut one: HashMap<u32, i64>, other: HashMap<u32, i64>| {
+            other.into_iter().for_each(|(client, entered_ms)| enter(&mut one, client, entered_ms));
+            one
+        };
+        let take = |first: &mut HashMap<u32, i64>, span: Span, _| enter(first, span.client, span.entered_ms);
+        if let Some(first) = ever.of_past(&chosen, |_| HashMap::new(), take, and)? {
+            return Ok(first);
+        }
+        let mut first = HashMap::new();
+        let sql = format!(
+            "SELECT client_key, area_key, source, min(entered_at) FROM ({}) GROUP BY client_key, area_key, source",
+            self.spans_sql(false)
+        );
+        ask_columns(self.conn, &sql, ever.params(&chosen), |batch| {
+            let (clients, areas, sources) = (batch.integers(0)?, batch.integers(1)?, batch.bytes(2)?);
+            let entered = batch.times(3)?;
+            for row in (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row])) {
+                enter(&mut first, clients[row].cast_unsigned(), entered.ms(row));
+            }
+            Ok(())
+        })?;
+        Ok(first)
+    }
+
+    pub(super) fn chosen(&self) -> Option<Chosen> {
+        Chosen::of(self.areas, self.scope.source)
+    }
+
+    fn collect<T: Send>(&self, make: impl Fn(Span, i32) -> T + Sync) -> Result<Vec<T>, StoreError> {
+        let and = |mut one: Vec<T>, other| {
+            one.extend(other);
+            one
+        };
+        self.fold(Vec::with_capacity, |found, span, area| found.push(make(span, area)), and)
+    }
+
+    /// Takes all visits that touch the window into one thing, or into two at once, which are then put together. `none` is
+    /// told of about how many.
+    fn fold<A: Send>(
+        &self,
+        none: impl Fn(usize) -> A + Sync,
+        take: impl Fn(&mut A, Span, i32) + Sync,
+        and: impl FnOnce(A, A) -> A,
+    ) -> Result<A, StoreError> {
+        let Some(chosen) = self.chosen() else { return Ok(none(0)) };
+        if let Some(found) = self.of_past(&chosen, &none, &take, and)? {
+            return Ok(found);
+        }
+        let mut found = none(0);
+        self.each_span(&chosen, false, |span, area, _| take(&mut found, span, area))?;
+        Ok(found)
+    }
+
+    /// The same, the settled days from memory and the rest from the file. `None` where the file is to be asked for all.
+    fn of_past<A: Send>(
+        &self,
+        chosen: &Chosen,
+        none: impl Fn(usize) -> A + Sync,
+        take: impl Fn(&mut A, Span, i32) + Sync,
+        and: impl FnOnce(A, A) -> A,
+    ) -> Result<Option<A>, StoreError> {
+        let VisitQuestion { conn, past, filter, .. } = *self;
+        if self.scope.is_about_clients() {
+            return Ok(None);
+        }
+        let Some(view) = past.view(conn, filter.from_ms, filter.to_ms)? else { return Ok(None) };
+        let take = |found: &mut A, visit: PastVisit| {
+            let exited_ms = (visit.exited_ms < i64::MAX).then_some(visit.exited_ms);
+            take(found, Span::new(visit.client.cast_unsigned(), visit.entered_ms, exited_ms), visit.area);
+        };
+        let of_days = |days: &[Arc<Day>], room: usize| {
+            let mut found = none(room);
+            for day in days {
+                chosen.each_of(day, |visit| {
+                    if filter.has(&visit) {
+                        take(&mut found, visit);
+                    }
+                });
+            }
+            found
+        };
+        // Room for all at once: to move hundreds of thousands to where there is more takes as long as to find them.
+        let count = view.days.iter().map(|day| day.count(chosen.range())).sum();
+        let mut found = if count < grouping::SHARED_MIN {
+            of_days(&view.days, count)
+        } else {
+            let (first, second) = view.days.split_at(view.days.len() / 2);
+            let (first, second) = grouping::both(|| of_days(first, count), || of_days(second, count / 2));
+            and(first, second)
+        };
+        self.each_recent(view.end_ms(), chosen, |visit| take(&mut found, visit))?;
+        Ok(past.holds(&view).then_some(found))
+    }
+
+    /// Hands on the visits that began before the window's end, and that had not ended at an instant.
+    pub(super) fn each_recent(
+        &self,
+        end_ms: i64,
+        chosen: &Chosen,
+        mut take: impl FnMut(PastVisit),
+    ) -> Result<(), StoreError> {
+        let [_, to, min_dwell] = self.filter.params();
+        let mut params = vec![Value::BigInt(end_ms), to, min_dwell];
+        params.extend(chosen.params());
+        each_visit(self.conn, include_str!("sql/recent_visits.sql"), params, |visit| {
+            if chosen.has(visit.area, visit.source) {
+                take(visit);
+            }
+        })
+    }
+
+    /// The first seven parameters of a question to the file.
+    pub(super) fn params(&self, chosen: &Chosen) -> Vec<Value> {
+        let kind = code(self.scope.client_kind.map(|kind| kind as u8));
+        let is_randomised = code(self.scope.is_randomised.map(u8::from));
+        self.filter.params().into_iter().chain([kind, is_randomised]).chain(chosen.params()).collect()
+    }
+
+    fn spans_sql(&self, with_kind: bool) -> String {
+        let sql = self.scope.about_clients(include_str!("sql/spans.sql"), with_kind);
+        sql.replace("/*kind*/", if with_kind { "k.kind" } else { "0::UTINYINT" })
+    }
+
+    /// Hands each visit on as the file has it, with its area and its client's kind, which is 0 unless `with_kind`.
+    fn each_span(
+        &self,
+        chosen: &Chosen,
+        with_kind: bool,
+        mut take: impl FnMut(Span, i32, u8),
+    ) -> Result<(), StoreError> {
+        ask_columns(self.conn, &self.spans_sql(with_kind), self.params(chosen), |batch| {
+            let (clients, areas, sources, kinds) =
+                (batch.integers(0)?, batch.integers(3)?, batch.bytes(4)?, batch.bytes(5)?);
+            let (entered, exited) = (batch.times(1)?, batch.times(2)?);
+            for row in (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row])) {
+                let client = clients[row].cast_unsigned();
+                let span = Span::new(client, entered.ms(row), exited.ms_or_null(row));
+                take(span, areas[row], kinds[row]);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// The visits of one group.
@@ -315,195 +406,6 @@ pub struct SpanGroup {
     pub key: Option<String>,
     pub name: Option<String>,
     pub spans: Vec<Span>,
-}
-
-/// The same, in groups, by key.
-pub fn grouped_spans(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-    group: Group,
-) -> Result<Vec<SpanGroup>, StoreError> {
-    let mut groups: BTreeMap<Option<String>, SpanGroup> = BTreeMap::new();
-    let Some((key, name, unnest)) = group.sql() else {
-        let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(Vec::new()) };
-        each_span(conn, scope, filter, &chosen, true, |span, _, kind| {
-            let key = Some(client_kind(kind).name().to_owned());
-            let group = groups.entry(key.clone()).or_insert_with(|| SpanGroup { key, name: None, spans: Vec::new() });
-            group.spans.push(span);
-        })?;
-        return Ok(groups.into_values().collect());
-    };
-    let sql = format!("SELECT c.area_key, {key}, {name} FROM store.areas_now c{unnest}");
-    let mut belongs: HashMap<i32, Vec<Option<String>>> = HashMap::new();
-    let mut names: HashMap<Option<String>, Option<String>> = HashMap::new();
-    for (area, key, name) in ask(conn, &sql, Vec::new(), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
-        let key: Option<String> = key;
-        names.insert(key.clone(), name);
-        belongs.entry(area).or_default().push(key);
-    }
-    let mut by_area: HashMap<i32, Vec<Span>> = HashMap::new();
-    for (area, span) in collect(conn, past, areas, scope, filter, |span, area| (area, span))? {
-        by_area.entry(area).or_default().push(span);
-    }
-    for (area, spans) in by_area {
-        for key in belongs.get(&area).into_iter().flatten() {
-            let name = || names.get(key).cloned().flatten();
-            let group = groups.entry(key.clone());
-            let group = group.or_insert_with(|| SpanGroup { key: key.clone(), name: name(), spans: Vec::new() });
-            group.spans.extend(&spans);
-        }
-    }
-    Ok(groups.into_values().collect())
-}
-
-/// How often clients went from one area to another.
-#[derive(Clone, Debug)]
-pub struct FlowRow {
-    pub from_id: String,
-    pub from_name: Option<String>,
-    pub to_id: String,
-    pub to_name: Option<String>,
-    pub count: i64,
-    pub unique_clients: i64,
-    /// Between leaving one and entering the other; null where none had left.
-    pub median_gap_s: Option<f64>,
-}
-
-/// Flows whose second visit began in the window, the most frequent first.
-pub fn flows(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-    flow_gap_s: f64,
-) -> Result<Vec<FlowRow>, StoreError> {
-    let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(Vec::new()) };
-    let gap_ms = (flow_gap_s * 1000.0) as i64;
-    let steps = match kept_steps(conn, past, scope, filter, &chosen, gap_ms)? {
-        Some(steps) => steps,
-        None => steps(conn, scope, filter, &chosen, flow_gap_s)?,
-    };
-    let names: HashMap<i32, &AreaRow> = areas.iter().map(|area| (area.key, area)).collect();
-    let area = |key: i32| names.get(&key).map(|area| (area.id.clone(), area.name.clone())).unwrap_or_default();
-    let mut rows: Vec<FlowRow> = movement::flows(&steps, filter.from_ms, gap_ms)
-        .into_iter()
-        .map(|flow| {
-            let ((from_id, from_name), (to_id, to_name)) = (area(flow.from), area(flow.to));
-            let median_gap_s = flow.median_gap_ms.map(|ms| ms / 1000.0);
-            let (count, unique_clients) = (flow.count as i64, flow.unique_clients as i64);
-            FlowRow { from_id, from_name, to_id, to_name, count, unique_clients, median_gap_s }
-        })
-        .collect();
-    rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.from_id, &a.to_id).cmp(&(&b.from_id, &b.to_id))));
-    Ok(rows)
-}
-
-/// What may be a step within the window, as the file has it.
-fn steps(
-    conn: &Connection,
-    scope: &Scope,
-    filter: SpanFilter,
-    chosen: &Chosen,
-    flow_gap_s: f64,
-) -> Result<Vec<Step>, StoreError> {
-    let mut params = visit_params(scope, filter, chosen);
-    params.push(Value::Double(flow_gap_s));
-    let mut steps = Vec::new();
-    ask_columns(conn, &scope.about_clients(include_str!("sql/flows.sql"), false), params, |batch| {
-        let (sites, clients, areas, sources) =
-            (batch.integers(0)?, batch.integers(1)?, batch.integers(2)?, batch.bytes(3)?);
-        let (visits, entered, exited) = (batch.longs(4)?, batch.times(5)?, batch.times(6)?);
-        let asked_for = (0..batch.rows()).filter(|row| chosen.has(areas[*row], sources[*row]));
-        steps.extend(asked_for.map(|row| Step {
-            site: sites[row],
-            client: clients[row],
-            area: areas[row],
-            visit: visits[row],
-            entered_ms: entered.ms(row),
-            exited_ms: exited.ms_or_null(row).unwrap_or(STAYS),
-        }));
-        Ok(())
-    })?;
-    Ok(steps)
-}
-
-/// The same, of settled days from memory; `None` where the file is to be asked for all.
-fn kept_steps(
-    conn: &Connection,
-    past: &Past,
-    scope: &Scope,
-    filter: SpanFilter,
-    chosen: &Chosen,
-    gap_ms: i64,
-) -> Result<Option<Vec<Step>>, StoreError> {
-    let step = |visit: PastVisit| Step {
-        site: visit.site,
-        client: visit.client,
-        area: visit.area,
-        visit: visit.visit,
-        entered_ms: visit.entered_ms,
-        exited_ms: visit.exited_ms,
-    };
-    let before = SpanFilter { from_ms: filter.from_ms.saturating_sub(gap_ms), ..filter };
-    let Some(mut steps) = kept(conn, past, scope, before, chosen, step)? else { return Ok(None) };
-    // Whoever was somewhere already a gap before the window, and still is, may have been elsewhere in between: that is then
-    // what it came from.
-    let mut since_ms: FxHashMap<i32, i64> = FxHashMap::default();
-    for step in steps.iter().filter(|step| step.entered_ms < before.from_ms) {
-        let since_ms = since_ms.entry(step.client).or_insert(step.entered_ms);
-        *since_ms = step.entered_ms.min(*since_ms);
-    }
-    if let Some(first_ms) = since_ms.values().min().copied() {
-        let elsewhere = SpanFilter { from_ms: first_ms, to_ms: before.from_ms, ..filter };
-        let Some(view) = past.view(conn, elsewhere.from_ms, elsewhere.to_ms)? else { return Ok(None) };
-        for day in &view.days {
-            chosen.each_of(day, |visit| {
-                let has_ended = visit.exited_ms < before.from_ms && elsewhere.has(&visit);
-                if has_ended && since_ms.get(&visit.client).is_some_and(|since_ms| visit.entered_ms >= *since_ms) {
-                    steps.push(step(visit));
-                }
-            });
-        }
-        if !past.holds(&view) {
-            return Ok(None);
-        }
-    }
-    Ok(Some(steps))
-}
-
-/// When each client of a scope first entered it, of those that did before the window's end.
-pub fn first_visits(
-    conn: &Connection,
-    past: &Past,
-    areas: &[AreaRow],
-    scope: &Scope,
-    filter: SpanFilter,
-) -> Result<HashMap<u32, i64>, StoreError> {
-    let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(HashMap::new()) };
-    let sql = "SELECT epoch_ms(min(exited_at)) FROM store.visits";
-    let first: Option<i64> = conn.query_row(sql, [], |row| row.get(0))?;
-    if let Some(first_ms) = first {
-        let filter = SpanFilter { from_ms: first_ms, ..filter };
-        let entry = |visit: PastVisit| (visit.client.cast_unsigned(), visit.entered_ms);
-        if let Some(entries) = kept(conn, past, scope, filter, &chosen, entry)? {
-            let mut found = HashMap::new();
-            for (client, entered_ms) in entries {
-                let first_ms = found.entry(client).or_insert(entered_ms);
-                *first_ms = entered_ms.min(*first_ms);
-            }
-            return Ok(found);
-        }
-    }
-    let [_, to, min_dwell] = filter.params();
-    let mut params = scope.params();
-    params.extend([to, min_dwell]);
-    Ok(ask(conn, include_str!("sql/first_visits.sql"), params, |row| Ok((row.get(0)?, row.get(1)?)))?
-        .into_iter()
-        .collect())
 }
 
 #[cfg(test)]
@@ -620,15 +522,16 @@ mod tests {
                         Scope { site: site.map(str::to_owned), area: area.map(str::to_owned), ..Scope::default() };
                     self.store
                         .read(|conn| {
-                            let areas = plans::areas(conn, &scope, None).unwrap();
+                            let areas = plans::areas_asked(conn, &scope).unwrap();
+                            let asked = |past| VisitQuestion { conn, past, areas: &areas, scope: &scope, filter };
                             let sorted = |past| {
-                                let mut spans = spans(conn, past, &areas, &scope, filter).unwrap();
+                                let mut spans = asked(past).spans().unwrap();
                                 spans.sort();
                                 spans
                             };
                             assert_eq!(sorted(past), sorted(&nothing), "{scope:?}");
                             let sorted = |past| {
-                                let mut flows = flows(conn, past, &areas, &scope, filter, 7200.0).unwrap();
+                                let mut flows = asked(past).flows(7200.0).unwrap();
                                 flows.sort_by(|a, b| (&a.from_id, &a.to_id).cmp(&(&b.from_id, &b.to_id)));
                                 format!("{flows:?}")
                             };
@@ -637,10 +540,12 @@ mod tests {
                             let inner = days.map(|day| day * DAY_MS).filter(|bound| *bound > filter.from_ms);
                             let bounds: Vec<i64> =
                                 [filter.from_ms].into_iter().chain(inner).chain([filter.to_ms]).collect();
-                            let series = |past| series(conn, past, &areas, &scope, filter, &bounds).unwrap();
+                            let series = |past| asked(past).series(&bounds).unwrap();
                             assert_eq!(series(past), series(&nothing), "{scope:?}");
-                            let first = |past| first_visits(conn, past, &areas, &scope, filter).unwrap();
+                            let first = |past| asked(past).first_visits().unwrap();
                             assert_eq!(first(past), first(&nothing), "{scope:?}");
+                            let dwell = |past| asked(past).dwells(true, true).unwrap().dwell(&[]);
+                            assert_eq!(dwell(past), dwell(&nothing), "{scope:?}");
                             Ok(())
                         })
                         .unwrap();

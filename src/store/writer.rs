@@ -6,6 +6,7 @@ use duckdb::{Appender, Connection};
 
 use super::alerts::{self, Resolved};
 use super::handover::Tray;
+use super::kept_areas::KeptAreas;
 use super::outbox::{self, AlertEvent, Notices};
 use super::past::Past;
 use super::row::{self, Row};
@@ -59,6 +60,11 @@ pub struct Drain {
 }
 
 impl Drain {
+    /// Whether it concerns sites, maps or areas.
+    fn concerns_places(&self) -> bool {
+        !(self.sites.is_empty() && self.maps.is_empty() && self.areas.is_empty() && self.map_sites.is_empty())
+    }
+
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.deliveries.is_empty()
@@ -79,6 +85,7 @@ pub struct Writer {
     conn: Connection,
     tray: Tray,
     past: Arc<Past>,
+    areas: Arc<KeptAreas>,
 }
 
 impl Writer {
@@ -86,15 +93,15 @@ impl Writer {
         let conn = store.connection()?;
         // One for each table of a drain, and some.
         conn.set_prepared_statement_cache_capacity(64);
-        Ok(Writer { conn, tray: Tray::new(), past: store.past().clone() })
+        Ok(Writer { conn, tray: Tray::new(), past: store.past().clone(), areas: store.areas().clone() })
     }
 
     /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
     /// alerts.
     pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
-        let Writer { conn, tray, past } = self;
+        let Writer { conn, tray, past, areas } = self;
         let _change = drain.visits_since_ms.map(|since_ms| past.change(since_ms));
-        in_transaction(conn, |conn| {
+        let done = in_transaction(conn, |conn| {
             tray.append(conn, &drain.sites)?;
             tray.append(conn, &drain.maps)?;
             tray.append(conn, &drain.areas)?;
@@ -128,7 +135,11 @@ impl Writer {
                 conn.execute("UPDATE store.maps SET site_key = ? WHERE map_key = ?", duckdb::params![site.0, map_key])?;
             }
             outbox::enqueue(conn, &drain.notices)
-        })
+        });
+        if drain.concerns_places() {
+            areas.forget();
+        }
+        done
     }
 
     /// Moves what the log holds into the file.
@@ -147,7 +158,10 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        in_transaction(&self.conn, work)
+        let done = in_transaction(&self.conn, work);
+        // Whatever it was about.
+        self.areas.forget();
+        done
     }
 
     /// Runs `work` in a transaction that is never committed: what it would do, without doing it.
