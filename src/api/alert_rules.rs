@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::rebuild::preview::{self, Firing, Question};
 use crate::store::alerts::{self, RuleRecord, RuleRow, RuleTarget};
 use crate::store::queries::{self, Scope};
-use crate::store::{ReadConnection, plans};
+use crate::store::{ReadConnection, plans, restore};
 
 /// Rules that are valid now, and those that uploaded occupancy limits call for. A table has only the former.
 #[utoipa::path(get, path = "/v1/alert-rules", tag = "alerts", params(FormParams),
@@ -71,7 +71,7 @@ pub async fn versions(
 #[utoipa::path(post, path = "/v1/alert-rules", tag = "alerts", request_body = RuleSettings,
     responses((status = 201, body = AlertRule), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn post(State(api): State<Api>, JsonBody(settings): JsonBody<RuleSettings>) -> Fallible<Response> {
-    let record = api.question(move |conn| record(&settings, &Places::read(conn)?)).await?;
+    let record = api.question(move |conn| record(&settings, conn)).await?;
     let key = save(&api, None, record).await?;
     let place = [("location", format!("/v1/alert-rules/{}", key.0))];
     Ok((StatusCode::CREATED, place, Json(one(&api, key).await?)).into_response())
@@ -88,7 +88,7 @@ pub async fn put(
     JsonBody(settings): JsonBody<RuleSettings>,
 ) -> Fallible<Json<AlertRule>> {
     let key = key(&id)?;
-    let record = api.question(move |conn| record(&settings, &Places::read(conn)?)).await?;
+    let record = api.question(move |conn| record(&settings, conn)).await?;
     let key = save(&api, Some(key), record).await?;
     one(&api, key).await.map(Json)
 }
@@ -127,7 +127,7 @@ pub async fn preview(State(api): State<Api>, JsonBody(asked): JsonBody<PreviewRe
             .iter()
             .filter_map(|site| Some((site.key, EventTime(pipeline.site_clock_ms(site.key)?))))
             .collect();
-        let record = record(&asked.rule, &places)?;
+        let record = store.read(|conn| Ok(record(&asked.rule, conn)))??;
         let question = Question { record, from: EventTime(window.from_ms), to: EventTime(window.to_ms), reached };
         let firings = preview::firings(&store, &defaults, &question)?;
         let clients = firings.iter().take(PREVIEW_ALERTS).filter_map(|firing| match firing.subject {
@@ -240,7 +240,7 @@ const LENGTH_MAX_S: f64 = 31.0 * 86_400.0;
 const REPEAT_MIN_S: f64 = 10.0;
 
 /// A rule as it is saved, if it makes sense.
-fn record(settings: &RuleSettings, places: &Places) -> Result<RuleRecord, ApiError> {
+fn record(settings: &RuleSettings, conn: &ReadConnection) -> Result<RuleRecord, ApiError> {
     let RuleSettings { name, for_s, repeat_s, schedule, severity, message, .. } = settings;
     if name.trim().is_empty() || name.len() > TEXT_BYTES_MAX {
         return Err(wrong("`name` must not be empty, nor longer than 2000 bytes"));
@@ -270,7 +270,7 @@ fn record(settings: &RuleSettings, places: &Places) -> Result<RuleRecord, ApiErr
         }
     };
     let condition = condition(settings)?;
-    let target = target(settings, places)?;
+    let target = target(settings, conn)?;
     if condition == Condition::NoData && (target.area.is_some() || target.tag.is_some()) {
         return Err(wrong("`no_data` is about a whole site or map: give `site_id` or `map_id`, and no `tag`"));
     }
@@ -318,7 +318,7 @@ fn condition(settings: &RuleSettings) -> Result<Condition, ApiError> {
     }
 }
 
-fn target(settings: &RuleSettings, places: &Places) -> Result<RuleTarget, ApiError> {
+fn target(settings: &RuleSettings, conn: &ReadConnection) -> Result<RuleTarget, ApiError> {
     let RuleSettings { site_id, map_id, area_id, area_kind, tag, .. } = settings;
     let given = [site_id.is_some() && tag.is_none(), map_id.is_some(), area_id.is_some(), tag.is_some()];
     if given.iter().filter(|is_given| **is_given).count() != 1 {
@@ -332,7 +332,7 @@ fn target(settings: &RuleSettings, places: &Places) -> Result<RuleTarget, ApiErr
     if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TEXT_BYTES_MAX) {
         return Err(wrong("`tag` must not be empty, nor longer than 2000 bytes"));
     }
-    let keys = PlaceKeys::find(places, site_id, map_id, area_id, area_kind)?;
+    let keys = PlaceKeys::find(conn, site_id, map_id, area_id, area_kind)?;
     Ok(RuleTarget { site: keys.site, map: keys.map, area: keys.area, tag: tag.clone() })
 }
 
@@ -345,34 +345,24 @@ pub struct PlaceKeys {
 
 impl PlaceKeys {
     pub fn find(
-        places: &Places,
+        conn: &ReadConnection,
         site_id: &Option<String>,
         map_id: &Option<String>,
         area_id: &Option<String>,
         area_kind: &Option<String>,
     ) -> Result<PlaceKeys, ApiError> {
         let none = |what: &str, id: &str| wrong(format!("there is no {what} {:?}", settled(id)));
-        let site = site_id.as_deref().map(|id| {
-            let site = places.sites.iter().find(|site| site.id == SiteId::from(id));
-            site.map(|site| site.key).ok_or_else(|| none("site", id))
-        });
-        let map = map_id.as_deref().map(|id| {
-            let map = places.maps.iter().find(|map| map.id == MapId::from(id));
-            map.map(|map| map.key).ok_or_else(|| none("map", id))
-        });
+        let site =
+            site_id.as_deref().map(|id| restore::site_key(conn, &SiteId::from(id))?.ok_or_else(|| none("site", id)));
+        let map = map_id.as_deref().map(|id| restore::map_key(conn, &MapId::from(id))?.ok_or_else(|| none("map", id)));
         let kind = area_kind.as_deref().map(|kind| {
             AreaKind::from_name(kind).ok_or_else(|| wrong("`area_kind` must be zone, vbeacon or rssizone"))
         });
         let kind = kind.transpose()?;
-        let area = area_id.as_deref().map(|id| {
-            let wanted = Id::object(id);
-            let is_wanted = |found: AreaKind| kind.is_none_or(|kind| kind == found);
-            let mut areas = places.areas.iter().filter(|area| area.id.id == wanted && is_wanted(area.id.kind));
-            match (areas.next(), areas.next()) {
-                (None, _) => Err(none("area", id)),
-                (Some(area), None) => Ok(area.key),
-                _ => Err(wrong(format!("{id:?} names several areas: say which with `area_kind`"))),
-            }
+        let area = area_id.as_deref().map(|id| match restore::area_keys(conn, kind, &Id::object(id))?[..] {
+            [] => Err(none("area", id)),
+            [area] => Ok(area),
+            _ => Err(wrong(format!("{id:?} names several areas: say which with `area_kind`"))),
         });
         Ok(PlaceKeys { site: site.transpose()?, map: map.transpose()?, area: area.transpose()? })
     }

@@ -14,7 +14,7 @@ use super::table::{self, Columns, Kind, Wanted};
 use super::{Api, Fallible};
 use crate::model::ids::{AlertKey, SilenceKey};
 use crate::model::time::rfc3339;
-use crate::pipeline::{Change, Places};
+use crate::pipeline::Change;
 use crate::problem::Problem;
 use crate::store::alerts::{self, Alert, AlertFilter};
 use crate::store::outbox::{self, SilenceRecord, SilenceRow};
@@ -176,7 +176,7 @@ pub async fn post_silence(State(api): State<Api>, JsonBody(asked): JsonBody<Sile
     }
     let record = api
         .question(move |conn| {
-            let keys = PlaceKeys::find(&Places::read(conn)?, &site_id, &map_id, &area_id, &area_kind)?;
+            let keys = PlaceKeys::find(conn, &site_id, &map_id, &area_id, &area_kind)?;
             if let Some(rule) = rule_id
                 && !alerts::rules(conn)?.iter().any(|row| row.key.0 == rule)
             {
