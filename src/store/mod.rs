@@ -151,8 +151,8 @@ impl Drop for Turn {
 const CATALOG: &str = "footfall";
 const USE_FILE: &str = "USE footfall";
 
-/// Half of DuckDB's. A checkpoint writes the last row group of each table that grew anew, and nothing is acknowledged
-/// meanwhile.
+/// Half of DuckDB's. A checkpoint that merges row groups writes the last of each table that grew anew, and nothing is
+/// acknowledged meanwhile.
 const ROW_GROUP_ROWS: usize = 61_440;
 
 /// Ended visits that are kept in memory at most: 9 million of them.
@@ -235,7 +235,8 @@ impl Store {
             let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
             conn.execute_batch(&format!("SET GLOBAL threads = {}", (cores / 2).max(1)))?;
         }
-        conn.execute_batch("SET GLOBAL lock_configuration = true")?;
+        // Which the writer turns on and off, and nobody else gets at.
+        conn.execute_batch("SET GLOBAL allowed_configs = ['max_vacuum_tasks']; SET GLOBAL lock_configuration = true")?;
         *is_settled = true;
         Ok(())
     }

@@ -517,8 +517,9 @@ pub fn each_client(
     let sites: BTreeSet<i32> = sites.into_iter().chain(recent.iter().map(|visit| visit.site)).collect();
     let mut found = Vec::new();
     for site in sites {
-        let of_site = recent.iter().filter(|visit| visit.site == site && clients.contains(&visit.client));
-        let mut of_site = of_site.peekable();
+        let begin = recent.partition_point(|visit| visit.site < site);
+        let end = recent.partition_point(|visit| visit.site <= site);
+        let mut of_site = recent[begin..end].iter().filter(|visit| clients.contains(&visit.client)).peekable();
         let mut places: Vec<(&Day, Range<usize>)> = Vec::new();
         for day in days {
             places.extend(day.sites(between.clone()).filter(|of| of.site == site).map(|of| {

@@ -86,20 +86,26 @@ pub struct Writer {
     tray: Tray,
     past: Arc<Past>,
     areas: Arc<KeptAreas>,
+    /// Made since the start.
+    checkpoints: u32,
 }
+
+/// One checkpoint of so many merges row groups. It takes several times as long, but so seldom that it delays less than one
+/// acknowledgement of a hundred.
+const MERGED_EVERY: u32 = 32;
 
 impl Writer {
     pub fn new(store: &Store) -> Result<Writer, StoreError> {
         let conn = store.connection()?;
         // One for each table of a drain, and some.
         conn.set_prepared_statement_cache_capacity(64);
-        Ok(Writer { conn, tray: Tray::new(), past: store.past().clone(), areas: store.areas().clone() })
+        Ok(Writer { conn, tray: Tray::new(), past: store.past().clone(), areas: store.areas().clone(), checkpoints: 0 })
     }
 
     /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
     /// alerts.
     pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
-        let Writer { conn, tray, past, areas } = self;
+        let Writer { conn, tray, past, areas, .. } = self;
         let _change = drain.visits_since_ms.map(|since_ms| past.change(since_ms));
         let done = in_transaction(conn, |conn| {
             tray.append(conn, &drain.sites)?;
@@ -142,10 +148,19 @@ impl Writer {
         done
     }
 
-    /// Moves what the log holds into the file.
+    /// Moves what the log holds into the file. Only every so often are row groups merged that are small, or whose rows were
+    /// deleted: DuckDB would each time, and write much anew that is in the file already.
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
         let _commit = allocation::commit();
-        Ok(self.conn.execute_batch("CHECKPOINT")?)
+        self.checkpoints += 1;
+        if self.checkpoints.is_multiple_of(MERGED_EVERY) {
+            return Ok(self.conn.execute_batch("CHECKPOINT")?);
+        }
+        self.conn.execute_batch("SET GLOBAL max_vacuum_tasks = 0")?;
+        let done = self.conn.execute_batch("CHECKPOINT");
+        // The one with which the file is closed merges them.
+        self.conn.execute_batch("RESET GLOBAL max_vacuum_tasks")?;
+        Ok(done?)
     }
 
     /// Asks what is committed.
