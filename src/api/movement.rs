@@ -13,8 +13,7 @@ use super::params::{
 use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
 use super::{Api, Fallible};
-use crate::model::ids::ClientKey;
-use crate::model::ids::Id;
+use crate::model::ids::{ClientKey, Id};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::plans;

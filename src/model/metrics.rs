@@ -659,11 +659,12 @@ mod tests {
                 expected[bands.iter().position(is_in).unwrap_or(bands.len())] += 1;
             }
             prop_assert_eq!(Some(found.unbanded), expected.pop());
+            prop_assert_eq!(found.bands.iter().sum::<u64>() + found.unbanded, found.count);
             prop_assert_eq!(found.bands, expected);
             for (q, found_s) in [(0.5, found.median_s), (0.9, found.p90_s), (0.95, found.p95_s), (1.0, found.max_s)] {
                 let place = q * (lengths_ms.len() - 1) as f64;
-                let [below, above] = [place.floor(), place.ceil()].map(|place| lengths_ms[place as usize] as f64 / 1000.0);
-                prop_assert!((found_s - (below + (above - below) * place.fract())).abs() < 1e-6);
+                let [below, above] = [place.floor(), place.ceil()].map(|place| lengths_ms[place as usize] as f64);
+                prop_assert_eq!(found_s, (below + (above - below) * place.fract()) / 1000.0);
             }
         }
 

@@ -7,7 +7,7 @@ use duckdb::types::Value;
 
 use super::StoreError;
 use super::places::georeference;
-use super::queries::{Scope, ask, text};
+use super::queries::{Scope, also, ask, text};
 use super::restore::{RuleSettings, area_kind, outline_of_shape, source};
 use crate::model::floorplan::{AreaPlan, Drawn, Georeference, Shape, Units};
 use crate::model::ids::{AreaId, AreaKind, Id};
@@ -307,22 +307,16 @@ pub(super) fn chosen_areas(scope: &Scope, params: &mut Vec<Value>) -> String {
     )
 }
 
-/// What a scope asks of areas a, their versions v, maps m and sites s; its parameters come after those there are. Only what is
-/// asked for is planned.
+/// What a scope asks of areas a, their versions v, maps m and sites s; its parameters come after those there are.
 fn conditions(scope: &Scope, params: &mut Vec<Value>) -> String {
     let mut sql = "true".to_owned();
-    let mut ask = |before: &str, value: Option<Value>, after: &str| {
-        if let Some(value) = value {
-            params.push(value);
-            sql += &format!(" AND {before}${}{after}", params.len());
-        }
-    };
+    let mut also = |condition: &str, value| also(&mut sql, params, condition, value);
     let text = |text: &Option<String>| text.clone().map(Value::Text);
-    ask("s.site_id = ", text(&scope.site), "");
-    ask("m.map_id = ", text(&scope.map), "");
-    ask("a.area_id = ", text(&scope.area), "");
-    ask("a.kind = ", scope.area_kind.map(|kind| Value::UTinyInt(kind as u8)), "");
-    ask("json_contains(v.tags, to_json(", text(&scope.tag), "::VARCHAR))");
+    also("s.site_id = ?", text(&scope.site));
+    also("m.map_id = ?", text(&scope.map));
+    also("a.area_id = ?", text(&scope.area));
+    also("a.kind = ?", scope.area_kind.map(|kind| Value::UTinyInt(kind as u8)));
+    also("json_contains(v.tags, to_json(?::VARCHAR))", text(&scope.tag));
     sql
 }
 

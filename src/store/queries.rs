@@ -283,10 +283,22 @@ pub fn track(
 /// Puts into a question which clients it is about. Keys that are known when it is planned are looked for as rows are read, not
 /// joined to them.
 fn of_clients(sql: &str, keys: &[ClientKey]) -> String {
+    sql.replace("/*of a client*/", &format!("AND client_key IN ({})", listed(keys)))
+}
+
+/// Keys as a list for IN; of none one that has nobody.
+fn listed(keys: &[ClientKey]) -> String {
     let keys: Vec<String> = keys.iter().map(|key| key.0.to_string()).collect();
-    // Of nobody where nobody has that id.
-    let keys = if keys.is_empty() { "NULL".to_owned() } else { keys.join(", ") };
-    sql.replace("/*of a client*/", &format!("AND client_key IN ({keys})"))
+    if keys.is_empty() { "NULL".to_owned() } else { keys.join(", ") }
+}
+
+/// Asks one thing more, if there is a value for it, whose parameter comes after those there are and stands where the condition
+/// has a question mark. What nobody asked takes as long to plan as what somebody did.
+pub(super) fn also(sql: &mut String, params: &mut Vec<Value>, condition: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        params.push(value);
+        *sql += &format!(" AND {}", condition.replace('?', &format!("${}", params.len())));
+    }
 }
 
 /// The clients that have an id: each kind may have one.
@@ -367,22 +379,17 @@ pub struct VisitRow {
 pub fn visits(conn: &Connection, scope: &Scope, filter: &VisitFilter) -> Result<Vec<VisitRow>, StoreError> {
     let mut params: Vec<Value> =
         [filter.from_ms, filter.to_ms, filter.after, filter.limit].into_iter().map(Value::BigInt).collect();
-    // Only what is asked for is planned.
     let mut sql = include_str!("sql/visits.sql").replace("/*chosen*/", &chosen_areas(scope, &mut params));
     if let Some(client) = &filter.client {
         let keys: Vec<ClientKey> = client_keys(conn, client)?.into_iter().map(|(key, _)| key).collect();
         sql = of_clients(&sql, &keys);
     }
     let mut conditions = String::new();
-    let mut wanted = |condition: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            params.push(value);
-            conditions += &format!("AND {condition} ${} ", params.len());
-        }
-    };
-    wanted("k.kind =", scope.client_kind.map(|kind| Value::UTinyInt(kind as u8)));
-    wanted("k.is_randomised =", scope.is_randomised.map(Value::Boolean));
-    wanted("epoch_ms(e.exited_at) - epoch_ms(e.entered_at) >= 1000 *", filter.min_dwell_s.map(Value::Double));
+    let mut also = |condition: &str, value| also(&mut conditions, &mut params, condition, value);
+    also("k.kind = ?", scope.client_kind.map(|kind| Value::UTinyInt(kind as u8)));
+    also("k.is_randomised = ?", scope.is_randomised.map(Value::Boolean));
+    let min_dwell_s = filter.min_dwell_s.map(Value::Double);
+    also("epoch_ms(e.exited_at) - epoch_ms(e.entered_at) >= 1000 * ?", min_dwell_s);
     let sql = sql.replace("/*of visits*/", &conditions);
     ask(conn, &sql, params, |row| {
         Ok(VisitRow {
@@ -478,8 +485,7 @@ pub fn client_ids(conn: &Connection, keys: &[ClientKey]) -> Result<Vec<(ClientKe
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<String> = keys.iter().map(|key| key.0.to_string()).collect();
-    let sql = format!("SELECT client_key, client_id FROM store.clients WHERE client_key IN ({})", keys.join(","));
+    let sql = format!("SELECT client_key, client_id FROM store.clients WHERE client_key IN ({})", listed(keys));
     let mut statement = conn.prepare(&sql)?;
     let found = statement.query_map([], |row| Ok((ClientKey(row.get(0)?), row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)

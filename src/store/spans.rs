@@ -45,7 +45,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// Of each area the source that is asked for, or else its authoritative one; `None` of no areas.
-    pub(super) fn of(areas: &[AreaAsked], source: Option<Source>) -> Option<Chosen> {
+    fn of(areas: &[AreaAsked], source: Option<Source>) -> Option<Chosen> {
         let (least, most) = (areas.iter().map(|area| area.key).min()?, areas.iter().map(|area| area.key).max()?);
         let mut sources = vec![0; most.abs_diff(least) as usize + 1];
         for area in areas {
@@ -65,7 +65,7 @@ impl Chosen {
         self.least..=self.least + self.sources.len() as i32 - 1
     }
 
-    pub(super) fn params(&self) -> [Value; 2] {
+    fn params(&self) -> [Value; 2] {
         let (least, most) = self.range().into_inner();
         [Value::Int(least), Value::Int(most)]
     }
@@ -124,7 +124,7 @@ pub struct SpanFilter {
 }
 
 impl SpanFilter {
-    pub(super) fn params(&self) -> [Value; 3] {
+    fn params(&self) -> [Value; 3] {
         let min_dwell = self.min_dwell_s.map_or(Value::Null, Value::Double);
         [Value::BigInt(self.from_ms), Value::BigInt(self.to_ms), min_dwell]
     }
