@@ -8,7 +8,7 @@ help:
 	@echo "make demo       build, and run a sample clinic with a simulated crowd on http://127.0.0.1:8080"
 	@echo "make test       every test"
 	@echo "make lint       rustfmt and clippy, warnings are errors"
-	@echo "make bench      figures of this machine: ingest over HTTP, bytes per fix, questions, rebuild speed, callbacks"
+	@echo "make bench      figures of this machine, those of docs/performance.md; half an hour (FIXES=10000000: a third of it)"
 	@echo "make bench-peers  beside PostgreSQL with PostGIS, MEOS and MovingPandas; installs them; minutes (PEERS_ARGS='--fixes 200000': less)"
 	@echo "make soak       faults without end: ROUNDS kills, disks that fail, damaged logs, bursts, simulated histories; minutes"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS; needs cargo-fuzz and a nightly toolchain"
@@ -33,8 +33,20 @@ lint: libduckdb page
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/cargo-deny.sh
 
+FIXES := 100000000
+HISTORY := $(or $(TMPDIR),/var/tmp)/footfall-bench-$(FIXES).duckdb
+
+# The parts, the whole, how it grows, and questions to a long history and ingest beside it, which is made first and goes after.
 bench: libduckdb
-	cargo bench --locked
+	cargo bench --locked --no-run
+	cargo bench --locked --bench parts
+	cargo bench --locked --bench ingest
+	cargo bench --locked --bench ingest -- --scale --events 2000000
+	@trap 'rm -f "$(HISTORY)" "$(HISTORY).wal"' EXIT; trap 'exit 1' INT TERM; set -ex; \
+	cargo bench --locked --bench queries -- --fixes $(FIXES) --file "$(HISTORY)"; \
+	cargo bench --locked --bench ingest -- --history "$(HISTORY)"
+	cargo bench --locked --bench rebuild
+	cargo bench --locked --bench alerts
 
 # Figures beside those of what a user would pick instead, once the answers are found to be the same.
 bench-peers: libduckdb

@@ -23,6 +23,8 @@ const DAYS: i64 = 60;
 /// Clients of all time, and of a day.
 const POOL: usize = 30_000;
 const CLIENTS_A_DAY: usize = 8_000;
+/// Visits that a start finds open.
+const OPEN_VISITS: usize = 100_000;
 /// How often each question is asked.
 const ROUNDS: usize = 21;
 const LIVE_EVENTS_S: usize = 20_000;
@@ -107,6 +109,8 @@ fn questions() -> Vec<(&'static str, String)> {
         ("profile, 28 days, an area", format!("/v1/occupancy/profile?area={area}&from=-28d")),
         ("new and returning, 30 days, an area", format!("/v1/visitors?area={area}&from=-30d&bucket=1d")),
         ("visits, a page, an area", format!("/v1/visits?area={area}&from=-24h&limit=100")),
+        ("visits, 30 days, a client", "/v1/visits?client=3c00000004d2&from=-30d".into()),
+        ("way, 30 days, a client", "/v1/clients/3c00000004d2/track?from=-30d&limit=100".into()),
     ]
 }
 
@@ -242,6 +246,15 @@ fn fill(path: &Path, fixes: u64) {
             client = client("i", &at),
         ));
     }
+    // Whoever a start has to remember: an hour ago they entered, as the network says.
+    run(format!(
+        "INSERT INTO store.open_visits BY NAME
+             SELECT {visits} + 1 + i AS visit_key, z.site_key, z.map_key, z.area_key, 1 AS area_version, 1 AS source,
+                 (1 + i % {POOL})::INTEGER AS client_key, epoch_ms({to_ms} - 3600000 + i * 30)::TIMESTAMPTZ AS entered_at
+             FROM range({OPEN_VISITS}) t(i)
+             JOIN zones z ON z.n = (i % {POOL} + i // {POOL}) % {zones}",
+        zones = MAPS * ZONES_A_MAP
+    ));
     run("CHECKPOINT".into());
 }
 

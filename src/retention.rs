@@ -99,6 +99,9 @@ pub async fn forget_old(store: &Store, pipeline: &Handle, rules: &Rules, now: Re
         if let Some(days) = kept.visits_days {
             let before = EventTime(ago(days).0);
             let forget = move |lent: &mut Lent<'_>| {
+                if !lent.writer.read(|conn| forget::has_old_visits(conn, site.key, before))? {
+                    return Ok(0);
+                }
                 let change = lent.past.change_any();
                 lent.writer.in_transaction(|conn| forget::forget_visits(conn, &change, site.key, before, PORTION_ROWS))
             };

@@ -120,7 +120,7 @@ impl Metrics {
             queue_bytes: gauge("footfall_queue_bytes", "Body bytes waiting for their commit"),
             commit_seconds: histogram(
                 "footfall_commit_seconds",
-                "Seconds from taking waiting deliveries to their commit",
+                "Seconds that the commit of deliveries took",
                 prometheus::exponential_buckets(0.001, 2.0, 13).expect("valid buckets"),
             ),
             commit_events: histogram(

@@ -13,12 +13,11 @@ use super::table::{self, Columns, Kind, Wanted};
 use super::withheld::Withheld;
 use super::{Api, Fallible};
 use crate::model::metrics::{Dwell, Dwells, HISTOGRAM_EDGES_S, Span};
-use crate::model::settings::{self, DwellBand};
+use crate::model::settings::DwellBand;
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
 use crate::store::plans::AreaAsked;
 use crate::store::spans::VisitQuestion;
-use crate::store::{ReadConnection, queries};
 
 /// Dwell of the visits that touch a window: statistics, histogram, and the site's bands.
 ///
@@ -41,7 +40,7 @@ pub async fn dwell(
     let store = api.store.clone();
     api.question(move |conn| {
         let areas = require_areas(&store, conn, &scope)?;
-        let bands = site_bands(conn, &areas)?;
+        let bands = site_bands(&areas);
         let ask = |window: Window| -> Result<DwellAnswer, ApiError> {
             let filter = window.spans(&min_dwell)?;
             let asked = VisitQuestion { conn, past: store.past(), areas: &areas, scope: &scope, filter };
@@ -159,13 +158,11 @@ fn answer(dwells: Dwells, window: Window, is_clipped: bool, bands: Vec<DwellBand
 }
 
 /// The bands of the site the areas belong to; the default ones where they belong to none or to several.
-fn site_bands(conn: &ReadConnection, areas: &[AreaAsked]) -> Result<Vec<DwellBand>, ApiError> {
-    let mut sites: Vec<&str> = areas.iter().filter_map(|area| area.site_id.as_deref()).collect();
-    sites.dedup();
-    match sites[..] {
-        [site] => Ok(queries::sites(conn, Some(site))?.first().map_or_else(settings::default_dwell_bands, bands_of)),
-        _ => Ok(settings::default_dwell_bands()),
-    }
+fn site_bands(areas: &[AreaAsked]) -> Vec<DwellBand> {
+    let mut of_sites = areas.iter().filter(|area| area.site_id.is_some());
+    let first = of_sites.next();
+    let is_one = of_sites.all(|area| first.is_some_and(|first| first.site_id == area.site_id));
+    bands_of(first.filter(|_| is_one).and_then(|area| area.dwell_bands_json.as_deref()))
 }
 
 #[cfg(test)]

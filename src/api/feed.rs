@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 
 use crate::model::time::rfc3339;
 use crate::pipeline::Handle;
-use crate::store::queries::{self, NewestRow, OccupancyRow, Scope};
+use crate::store::occupancy::{self, OccupancyRow};
+use crate::store::queries::{self, NewestRow, Scope};
 use crate::store::{ReadConnection, Store, StoreError, history};
 
 /// The shortest time between two looks.
@@ -113,7 +114,7 @@ async fn run(
         } else {
             let store = store.clone();
             let looking = tokio::task::spawn_blocking(move || {
-                let found = store.read(|conn| look(conn, &mut told));
+                let found = store.read(|conn| look(&store, conn, &mut told));
                 (told, found)
             });
             let Ok((kept, found)) = looking.await else { return };
@@ -136,12 +137,12 @@ async fn run(
     }
 }
 
-fn look(conn: &ReadConnection, told: &mut Told) -> Result<Changes, StoreError> {
+fn look(store: &Store, conn: &ReadConnection, told: &mut Told) -> Result<Changes, StoreError> {
     let newest = history::newest_delivery(conn)?.0;
     // Who begins to listen has been told where everybody is.
     let after = told.delivery.unwrap_or(newest - 1);
     let positions = queries::newest_since(conn, after, POSITIONS_MAX)?;
-    let occupancy = queries::occupancy(conn, &Scope::default())?.into_iter().map(occupancy);
+    let occupancy = occupancy::occupancy(store, conn, &Scope::default())?.into_iter().map(occupancy);
     let (mut changed, mut gone) = (Vec::new(), mem::take(&mut told.areas));
     for area in occupancy {
         if gone.remove(&area.area_name()).is_none_or(|before| before.current != area.current) {

@@ -244,6 +244,7 @@ pub async fn track(
     let read = |text: &str| text.parse().ok().filter(|limit| (1..=TRACK_FIXES_MAX).contains(limit));
     let limit = named("limit", &params.limit, read, "a whole number from 1 to 100000")?.unwrap_or(TRACK_FIXES);
     let client_id = Id::client(&id).to_string();
+    let store = api.store.clone();
     api.question(move |conn| {
         let known = queries::client_keys(conn, &client_id)?;
         if known.is_empty() {
@@ -251,7 +252,7 @@ pub async fn track(
         }
         let wanted = known.into_iter().filter(|(_, of_kind)| kind.is_none_or(|kind| kind == *of_kind));
         let wanted: Vec<ClientKey> = wanted.map(|(key, _)| key).collect();
-        let mut rows = queries::track(conn, &wanted, window.from_ms, window.to_ms, limit + 1)?;
+        let mut rows = queries::track(conn, store.areas(), &wanted, window.from_ms, window.to_ms, limit + 1)?;
         let next_from = (rows.len() as i64 > limit).then(|| rows.pop()).flatten().map(|row| rfc3339(row.at_ms));
         let fixes = rows.into_iter().map(|row| TrackFix {
             at: rfc3339(row.at_ms),

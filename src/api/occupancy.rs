@@ -17,6 +17,7 @@ use crate::model::calendar::{self, Width};
 use crate::model::metrics::{self, Bucket, Series};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
+use crate::store::occupancy;
 use crate::store::plans::{self, AreaAsked};
 use crate::store::queries::{self, Scope};
 use crate::store::spans::{Group, SpanGroup, VisitQuestion};
@@ -48,7 +49,8 @@ pub async fn now(
     Query(params): Query<OccupancyParams>,
 ) -> Fallible<Response> {
     let scope = params.scope()?;
-    let rows = api.read(move |conn| queries::occupancy(conn, &scope)).await?;
+    let store = api.store.clone();
+    let rows = api.read(move |conn| occupancy::occupancy(&store, conn, &scope)).await?;
     let areas = rows.into_iter().filter_map(|row| {
         let by_kind = row.by_kind.map(i64::unsigned_abs);
         let [wifi, unconnected, sdk, asset] = by_kind;

@@ -150,7 +150,7 @@ async fn find(api: &Api, id: String) -> Result<SiteRow, ApiError> {
 }
 
 fn site(api: &Api, row: SiteRow) -> dto::Site {
-    let dwell_bands = bands_of(&row).into_iter();
+    let dwell_bands = bands_of(row.dwell_bands_json.as_deref()).into_iter();
     dto::Site {
         clock_at: api.pipeline.site_clock_ms(row.key).map(rfc3339),
         dwell_bands: dwell_bands
@@ -168,8 +168,8 @@ fn site(api: &Api, row: SiteRow) -> dto::Site {
 }
 
 /// A site's dwell bands: its own, else the default ones.
-pub fn bands_of(row: &SiteRow) -> Vec<DwellBand> {
-    let own = row.dwell_bands_json.as_deref().and_then(|json| serde_json::from_str::<Vec<dto::DwellBand>>(json).ok());
+pub fn bands_of(own_json: Option<&str>) -> Vec<DwellBand> {
+    let own = own_json.and_then(|json| serde_json::from_str::<Vec<dto::DwellBand>>(json).ok());
     match own {
         Some(bands) => {
             bands.into_iter().map(|dto::DwellBand { name, from_s, to_s }| DwellBand { name, from_s, to_s }).collect()

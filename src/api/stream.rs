@@ -24,8 +24,9 @@ use super::{Api, Fallible};
 use crate::model::ids::AlertKey;
 use crate::problem::Problem;
 use crate::store::alerts::{self, AlertFilter};
+use crate::store::occupancy;
 use crate::store::outbox::{self, AlertEvent};
-use crate::store::queries::{self, Scope};
+use crate::store::queries::Scope;
 use crate::store::{ReadConnection, StoreError};
 
 /// How often a silent stream says that it is there.
@@ -142,7 +143,7 @@ struct Begun {
 }
 
 async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<Begun> {
-    let wish = wish.clone();
+    let (wish, store) = (wish.clone(), api.store.clone());
     api.read(move |conn| {
         // Before what is told, so that an alert in between is told twice rather than never.
         let newest = alerts::next_alert(conn)?.0 - 1;
@@ -166,7 +167,7 @@ async fn begin(api: &Api, wish: &Wish, from: From) -> Fallible<Begun> {
         }
         if wish.occupancy {
             let scope = Scope { site: wish.site.clone(), map: wish.map.clone(), ..Scope::default() };
-            let areas = queries::occupancy(conn, &scope)?.into_iter().map(feed::occupancy);
+            let areas = occupancy::occupancy(&store, conn, &scope)?.into_iter().map(feed::occupancy);
             let areas = areas.map(|area| told(&area, wish.withheld));
             // One that is on no map is there while somebody is in it.
             let areas: Vec<_> = areas.filter(|area| area.is_mapped || area.current.is_some()).collect();

@@ -40,7 +40,7 @@ pub async fn list(
     };
     let store = api.store.clone();
     api.question(move |conn| {
-        let mut rows = queries::visits(conn, &scope, &filter)?;
+        let mut rows = queries::visits(conn, store.areas(), &scope, &filter)?;
         if rows.is_empty() {
             // Of nothing there is nothing, but of what is unknown that is said.
             require_areas(&store, conn, &scope)?;

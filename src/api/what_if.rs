@@ -53,7 +53,7 @@ pub async fn zone(State(api): State<Api>, JsonBody(asked): JsonBody<WhatIfZone>)
     Ok(Json(WhatIfAnswer {
         map_id,
         occupancy: occupancy::answer(Series::of(&spans, &bounds), window, zone, Withheld::default()),
-        dwell: dwell::answer_of(&spans, window, true, bands_of(&site), Withheld::default()),
+        dwell: dwell::answer_of(&spans, window, true, bands_of(site.dwell_bands_json.as_deref()), Withheld::default()),
     }))
 }
 

@@ -37,7 +37,7 @@ impl Receipt {
     }
 }
 
-/// What taking a delivery needs, lent by the pipeline for the length of a drain.
+/// What taking a delivery needs, lent by the pipeline.
 pub struct Intake<'a> {
     pub engine: &'a mut Engine,
     pub directory: &'a mut Directory,

@@ -1,10 +1,13 @@
-//! The one thread that owns engine and writer: take what waits, apply, commit, then answer.
+//! The one thread that owns the engine: take what waits, apply, have it committed, then answer.
 //!
-//! A delivery is acknowledged only after the commit that holds it. When a commit fails, nothing of it is kept: its
-//! deliveries are refused, and engine and dictionaries are read back from the file.
+//! What is taken forms a drain, which goes to the writer as soon as it has time (`committer.rs`): the more comes meanwhile,
+//! the more is one transaction. A delivery is acknowledged only after the commit that holds it. When a commit fails, nothing
+//! of it is kept nor of what was taken since: these deliveries are refused, and engine and dictionaries are read back from
+//! the file.
 
 mod alarms;
 mod change;
+mod committer;
 mod concerned;
 mod directory;
 mod intake;
@@ -35,6 +38,7 @@ use crate::engine::Engine;
 use crate::model::event::Delivery;
 use crate::model::ids::{DeliveryKey, SiteKey};
 use crate::model::time::ReceivedAt;
+use crate::model::visit::VisitChange;
 use crate::privacy::KeyFile;
 use crate::store::outbox::AlertEvent;
 use crate::store::past::Past;
@@ -42,6 +46,7 @@ use crate::store::restore::Whose;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
+use committer::{Answer, Batch, Committer, Done, Task};
 use intake::Intake;
 use ledger::Ledger;
 use reload::{Known, Loaded};
@@ -50,7 +55,7 @@ use veil::Veils;
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Deliveries that may wait for their commit.
+    /// Deliveries that may wait until their commit begins.
     pub queue_deliveries: usize,
     /// Body bytes that may wait for their commit.
     pub queue_bytes: usize,
@@ -108,17 +113,20 @@ struct Room {
     queue_deliveries: IntGauge,
     queue_bytes: IntGauge,
     _permit: OwnedSemaphorePermit,
+    /// Until the writer has it.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
-    fn take(bytes: usize, room: &Arc<Semaphore>, metrics: &Metrics) -> Result<Room, Refused> {
+    fn take(bytes: usize, queue: &Queue, metrics: &Metrics) -> Result<Room, Refused> {
+        let place = queue.places.clone().try_acquire_owned().map_err(|_| Refused::QueueFull)?;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
-        let permit = room.clone().try_acquire_many_owned(bytes).map_err(|_| Refused::QueueFull)?;
+        let permit = queue.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| Refused::QueueFull)?;
         let (queue_deliveries, queue_bytes) = (metrics.queue_deliveries.clone(), metrics.queue_bytes.clone());
         let bytes = i64::from(bytes);
         queue_deliveries.inc();
         queue_bytes.add(bytes);
-        Ok(Room { bytes, queue_deliveries, queue_bytes, _permit: permit })
+        Ok(Room { bytes, queue_deliveries, queue_bytes, _permit: permit, place: Some(place) })
     }
 }
 
@@ -129,11 +137,18 @@ impl Drop for Room {
     }
 }
 
+/// What may wait: deliveries that the writer does not have yet, and bytes of all that are not answered.
+#[derive(Clone)]
+struct Queue {
+    places: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
 /// The way in, for whoever has deliveries or changes. Cheap to clone; the thread ends when the last one is gone.
 #[derive(Clone)]
 pub struct Handle {
     jobs: mpsc::Sender<Job>,
-    room: Arc<Semaphore>,
+    queue: Queue,
     live: Arc<Live>,
     metrics: Metrics,
 }
@@ -161,7 +176,7 @@ impl Handle {
         if !self.live.has_room.load(Ordering::Acquire) {
             return Err(Refused::DiskFull);
         }
-        let room = Room::take(delivery.body_bytes, &self.room, &self.metrics)?;
+        let room = Room::take(delivery.body_bytes, &self.queue, &self.metrics)?;
         let (done, answer) = oneshot::channel();
         match self.jobs.try_send(Job::Deliver(Box::new(Waiting { delivery, room, done }))) {
             Ok(()) => answer.await.unwrap_or(Err(Refused::NotStored)),
@@ -254,7 +269,7 @@ pub fn start(
     tracing::info!(duration_ms = stopwatch.elapsed().as_millis() as u64, "state restored");
     let mut writer = Writer::new(&store)?;
     writer.in_transaction(|conn| append(conn, &[defaults.run_row(clock.now())]))?;
-    let (jobs, queue) = mpsc::channel(limits.queue_deliveries);
+    let (jobs, waiting) = mpsc::channel(limits.queue_deliveries);
     let live = Arc::new(Live {
         is_ready: AtomicBool::default(),
         has_room: AtomicBool::new(true),
@@ -264,7 +279,7 @@ pub fn start(
         alerts: broadcast::channel(STREAM_EVENTS).0,
     });
     let pipeline = Pipeline {
-        writer,
+        committer: Committer::start(writer),
         store,
         defaults,
         limits,
@@ -273,15 +288,18 @@ pub fn start(
         metrics: metrics.clone(),
         live: live.clone(),
         loaded,
+        forming: Forming::default(),
+        changes: Vec::new(),
         last_tick_ms: i64::MIN,
     };
-    let room = Arc::new(Semaphore::new(limits.queue_bytes.min(Semaphore::MAX_PERMITS)));
+    let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+    let queue = Queue { places: permits(limits.queue_deliveries), bytes: permits(limits.queue_bytes) };
     let thread = std::thread::Builder::new()
         .name("pipeline".into())
-        .spawn(move || run_or_exit(pipeline, queue))
+        .spawn(move || run_or_exit(pipeline, waiting))
         .expect("the system can start a thread");
     tokio::spawn(tick_every_second(jobs.downgrade()));
-    Ok((Handle { jobs, room, live, metrics }, thread))
+    Ok((Handle { jobs, queue, live, metrics }, thread))
 }
 
 async fn tick_every_second(jobs: mpsc::WeakSender<Job>) {
@@ -298,7 +316,8 @@ async fn tick_every_second(jobs: mpsc::WeakSender<Job>) {
 /// A panic here is a bug, and leaves a state that is not the file's: the process ends, and a new start goes on from
 /// what was committed.
 fn run_or_exit(pipeline: Pipeline, queue: mpsc::Receiver<Job>) {
-    let running = std::panic::AssertUnwindSafe(|| pipeline.run(queue));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime of one thread needs nothing");
+    let running = std::panic::AssertUnwindSafe(|| runtime.block_on(pipeline.run(queue)));
     if std::panic::catch_unwind(running).is_err() {
         tracing::error!("the pipeline panicked; stopping: start again to go on from what was committed");
         std::process::exit(EXIT_SOFTWARE);
@@ -310,7 +329,7 @@ const EXIT_SOFTWARE: i32 = 70;
 
 struct Pipeline {
     store: Store,
-    writer: Writer,
+    committer: Committer,
     defaults: Defaults,
     limits: Limits,
     keys: KeyFile,
@@ -318,7 +337,27 @@ struct Pipeline {
     metrics: Metrics,
     live: Arc<Live>,
     loaded: Loaded,
+    forming: Forming,
+    /// Reused between events.
+    changes: Vec<VisitChange>,
     last_tick_ms: i64,
+}
+
+/// What was taken since the last drain was handed over.
+#[derive(Default)]
+struct Forming {
+    drain: Drain,
+    ledger: Ledger,
+    answers: Vec<Answer>,
+    /// Events of its deliveries.
+    events: usize,
+}
+
+impl Forming {
+    /// Whether no delivery was taken.
+    fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
 }
 
 /// The file's log is emptied when it is longer than this, sooner than DuckDB would do it in the midst of a commit. Short, so
@@ -332,111 +371,183 @@ const LATE_MS: i64 = 3_600_000;
 const TICK_MS: i64 = 1000;
 
 impl Pipeline {
-    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        self.publish();
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        self.publish(self.clocks());
         self.live.is_ready.store(true, Ordering::Release);
-        let mut next = None;
         loop {
-            let Some(job) = next.take().or_else(|| queue.blocking_recv()) else {
-                break;
+            let is_full = self.forming.events >= self.limits.drain_events;
+            let job = if self.committer.is_idle() && !self.forming.is_empty() {
+                let waiting = if is_full { None } else { queue.try_recv().ok() };
+                let Some(job) = waiting else {
+                    self.hand_over();
+                    continue;
+                };
+                job
+            } else {
+                let is_busy = !self.committer.is_idle();
+                tokio::select! {
+                    biased;
+                    done = self.committer.done(), if is_busy => {
+                        self.settle(done);
+                        continue;
+                    }
+                    job = queue.recv(), if !is_full => match job {
+                        Some(job) => job,
+                        None => break,
+                    },
+                }
             };
             match job {
-                Job::Deliver(first) => {
-                    let mut events = first.delivery.events.len();
-                    let mut waiting = vec![*first];
-                    while events < self.limits.drain_events {
-                        match queue.try_recv() {
-                            Ok(Job::Deliver(more)) => {
-                                events += more.delivery.events.len();
-                                waiting.push(*more);
-                            }
-                            Ok(other) => {
-                                next = Some(other);
-                                break;
-                            }
-                            Err(_) => break,
-                        }
+                Job::Deliver(waiting) => {
+                    self.take(*waiting);
+                    if self.clock.now().0.saturating_sub(self.last_tick_ms) >= TICK_MS {
+                        self.tick().await;
                     }
-                    self.deliver(waiting, events);
                 }
                 Job::Change { changes, is_rehearsal, done } => {
+                    self.commit_all().await;
                     let _ = done.send(self.change(changes, is_rehearsal));
                 }
                 Job::Exclusive(work) => {
-                    let Loaded { known: Known { engine, .. }, open_visits, .. } = &mut self.loaded;
-                    let now = self.clock.now();
-                    let past = self.store.past();
-                    let mut lent = Lent { writer: &mut self.writer, past, engine, open_visits, now, is_stale: false };
-                    work(&mut lent);
-                    if lent.is_stale {
-                        self.reload();
-                    }
-                    self.publish();
+                    self.commit_all().await;
+                    self.exclusively(work);
                 }
                 Job::Tick { done } => {
-                    self.tick();
+                    self.tick().await;
                     if let Some(done) = done {
+                        self.commit_all().await;
                         let _ = done.send(());
                     }
                 }
             }
         }
+        self.commit_all().await;
         tracing::info!("pipeline stopped");
     }
 
-    /// One drain: all that waits, through the engine and into one transaction; then the answers.
-    fn deliver(&mut self, waiting: Vec<Waiting>, events: usize) {
-        if !self.has_room() {
-            for Waiting { room, done, .. } in waiting {
-                drop(room);
-                // Whoever asked may be gone.
-                let _ = done.send(Err(Refused::DiskFull));
-            }
+    /// Takes a delivery through the engine, into the drain that forms.
+    fn take(&mut self, waiting: Waiting) {
+        let Waiting { mut delivery, room, done } = waiting;
+        if self.forming.is_empty() && !self.has_room() {
+            drop(room);
+            // Whoever asked may be gone.
+            let _ = done.send(Err(Refused::DiskFull));
             return;
         }
-        let stopwatch = clock::stopwatch();
-        let mut drain = Drain::default();
-        let mut answers = Vec::with_capacity(waiting.len());
-        let is_tick_due = self.clock.now().0.saturating_sub(self.last_tick_ms) >= TICK_MS;
-        let opened = self.fill(&mut drain, |intake, next_delivery, veils, keys| {
-            for Waiting { mut delivery, room, done } in waiting {
-                veils.cover(intake.directory, keys, &mut delivery);
-                let key = DeliveryKey(*next_delivery);
-                *next_delivery += 1;
-                let topic = delivery.topic.clone();
-                answers.push((done, room, topic, intake.take(key, delivery)));
-            }
+        let topic = delivery.topic.clone();
+        self.forming.events += delivery.events.len();
+        let receipt = self.fill(|intake, next_delivery, veils, keys| {
+            veils.cover(intake.directory, keys, &mut delivery);
+            let key = DeliveryKey(*next_delivery);
+            *next_delivery += 1;
+            intake.take(key, delivery)
         });
-        let stored = self.commit(&drain, opened);
-        self.metrics.commit_seconds.observe(stopwatch.elapsed().as_secs_f64());
-        self.metrics.commit_events.observe(events as f64);
-        if stored {
-            self.observe(&drain);
-        }
-        for (done, room, topic, receipt) in answers {
-            drop(room);
-            if stored {
-                self.count(&topic, &receipt);
-            }
-            // Whoever asked may be gone; the delivery is stored all the same.
-            let _ = done.send(if stored { Ok(receipt) } else { Err(Refused::NotStored) });
-        }
-        if is_tick_due {
-            self.tick();
-        }
-        self.checkpoint();
+        self.forming.answers.push(Answer { topic, receipt, room, done });
     }
 
-    /// Empties the log of the file when it has grown long. Done between two drains, so that what is in the one has been
-    /// answered.
-    fn checkpoint(&mut self) {
-        if self.store.file_bytes().1 < LOG_BYTES {
-            return;
+    /// Lends all that is in memory to `work`, which may add to the drain that forms.
+    fn fill<T>(&mut self, work: impl FnOnce(&mut Intake<'_>, &mut i64, &Veils, &KeyFile) -> T) -> T {
+        let Loaded { known: Known { engine, directory, unbound, veils }, next, .. } = &mut self.loaded;
+        let Forming { drain, ledger, .. } = &mut self.forming;
+        let changes = &mut self.changes;
+        let mut intake = Intake { engine, directory, drain, ledger, next_scan: &mut next.scan, changes, unbound };
+        work(&mut intake, &mut next.delivery, veils, &self.keys)
+    }
+
+    /// Completes the drain that formed and gives it to the writer, which must be idle. Where there is nothing to commit only
+    /// the clocks are told.
+    fn hand_over(&mut self) {
+        let Forming { mut drain, ledger, mut answers, events } = std::mem::take(&mut self.forming);
+        answers.iter_mut().for_each(|answer| answer.room.place = None);
+        let Loaded { known: Known { engine, .. }, alarms, .. } = &mut self.loaded;
+        let opened = ledger.opened_net();
+        ledger.settle(&mut drain);
+        alarms.settle(engine.take_alarm_changes(), &mut drain);
+        drain.notices.now = self.clock.now();
+        drain.notices.give_up_ms = self.limits.give_up_ms;
+        let clocks = self.clocks();
+        if drain.is_empty() {
+            // A delivery is something to commit, whatever it holds.
+            debug_assert!(answers.is_empty());
+            return self.publish(clocks);
         }
-        if let Err(error) = self.writer.checkpoint() {
-            // The log stays as it is; if the file is no longer any good the next commit says so.
-            tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed");
+        self.committer.begin(Task::Commit(Box::new(Batch { drain, answers, events, opened, clocks })));
+    }
+
+    /// Has all committed that was taken, and the writer back.
+    async fn commit_all(&mut self) {
+        loop {
+            if !self.committer.is_idle() {
+                let done = self.committer.done().await;
+                self.settle(done);
+            } else if !self.forming.is_empty() {
+                self.hand_over();
+            } else {
+                return;
+            }
         }
+    }
+
+    /// Says what came of the writer's work, and has the file's log emptied when it has grown long: after the answers, so that
+    /// nobody who is in the drain waits for it.
+    fn settle(&mut self, done: Done) {
+        match done {
+            Done::Committed { batch, committed, took } => {
+                let is_stored = self.committed(batch, committed, took);
+                if is_stored && self.store.file_bytes().1 >= LOG_BYTES {
+                    self.committer.begin(Task::Checkpoint);
+                }
+            }
+            Done::Checkpointed(Err(error)) => {
+                // The log stays as it is; if the file is no longer any good the next commit says so.
+                tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed");
+            }
+            Done::Checkpointed(Ok(())) => {}
+        }
+    }
+
+    /// Answers the deliveries of a drain. When it could not be committed, what was taken since is refused with it: it came
+    /// about in an engine that knew what is not stored.
+    fn committed(&mut self, batch: Box<Batch>, committed: Result<Vec<AlertEvent>, StoreError>, took: Duration) -> bool {
+        let Batch { drain, answers, events, opened, clocks } = *batch;
+        if !answers.is_empty() {
+            self.metrics.commit_seconds.observe(took.as_secs_f64());
+            self.metrics.commit_events.observe(events as f64);
+        }
+        match committed {
+            Ok(alert_events) => {
+                self.loaded.open_visits += opened;
+                self.publish(clocks);
+                self.live.commits.send_modify(|turn| *turn += 1);
+                self.tell(alert_events);
+                self.observe(&drain);
+                for answer in answers {
+                    self.count(&answer.topic, &answer.receipt);
+                    answer.give(true);
+                }
+                true
+            }
+            Err(error) => {
+                self.metrics.commit_failures.inc();
+                tracing::error!(error = &error as &dyn std::error::Error, "commit failed; its deliveries are refused");
+                let since = std::mem::take(&mut self.forming);
+                self.reload();
+                answers.into_iter().chain(since.answers).for_each(|answer| answer.give(false));
+                false
+            }
+        }
+    }
+
+    fn exclusively(&mut self, work: Exclusive) {
+        let Loaded { known: Known { engine, .. }, open_visits, .. } = &mut self.loaded;
+        let now = self.clock.now();
+        let (writer, past) = (self.committer.writer(), self.store.past());
+        let mut lent = Lent { writer, past, engine, open_visits, now, is_stale: false };
+        work(&mut lent);
+        if lent.is_stale {
+            self.reload();
+        }
+        self.publish(self.clocks());
     }
 
     /// Whether the disk has room for more. A checkpoint that finds none leaves the database unusable until it is opened
@@ -456,7 +567,10 @@ impl Pipeline {
         has_room
     }
 
-    fn tick(&mut self) {
+    /// Runs the site clocks on to the present, and hands over what that closed.
+    async fn tick(&mut self) {
+        // Silences are read as they are stored.
+        self.commit_all().await;
         // Nothing is delivered that would notice while the disk is full.
         self.has_room();
         let now = self.clock.now();
@@ -464,65 +578,18 @@ impl Pipeline {
         let Defaults { rules, .. } = self.defaults;
         let timeout_ms = rules.reported_timeout_ms.max(rules.presence_timeout_ms);
         self.store.past().settle(now.0.saturating_sub(timeout_ms).saturating_sub(LATE_MS));
-        let mut drain = Drain::default();
-        match self.writer.read(|conn| self.loaded.alarms.unsilence(conn, now)) {
-            Ok(notices) => drain.notices.list = notices,
+        match self.committer.writer().read(|conn| self.loaded.alarms.unsilence(conn, now)) {
+            Ok(notices) => self.forming.drain.notices.list = notices,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "silences cannot be read; asked again");
                 self.loaded.alarms.look_again();
             }
         }
-        let opened = self.fill(&mut drain, |intake, _, _, _| {
+        self.fill(|intake, _, _, _| {
             intake.engine.tick(now, intake.changes);
             intake.note_changes();
         });
-        if drain.is_empty() {
-            self.publish();
-        } else {
-            self.commit(&drain, opened);
-        }
-    }
-
-    /// Lends everything to `work`, then settles what it did to the visits; returns how many more are open.
-    fn fill(&mut self, drain: &mut Drain, work: impl FnOnce(&mut Intake<'_>, &mut i64, &Veils, &KeyFile)) -> i64 {
-        let mut ledger = Ledger::default();
-        let Loaded { known: Known { engine, directory, unbound, veils }, next, alarms, .. } = &mut self.loaded;
-        let mut changes = Vec::new();
-        let mut intake = Intake {
-            engine,
-            directory,
-            drain,
-            ledger: &mut ledger,
-            next_scan: &mut next.scan,
-            changes: &mut changes,
-            unbound,
-        };
-        work(&mut intake, &mut next.delivery, veils, &self.keys);
-        let opened = ledger.opened_net();
-        ledger.settle(drain);
-        alarms.settle(engine.take_alarm_changes(), drain);
-        drain.notices.now = self.clock.now();
-        drain.notices.give_up_ms = self.limits.give_up_ms;
-        opened
-    }
-
-    /// Commits a drain; on failure reads everything back, so that memory is what the file says again.
-    fn commit(&mut self, drain: &Drain, opened: i64) -> bool {
-        match self.writer.commit(drain) {
-            Ok(events) => {
-                self.loaded.open_visits += opened;
-                self.publish();
-                self.live.commits.send_modify(|turn| *turn += 1);
-                self.tell(events);
-                true
-            }
-            Err(error) => {
-                self.metrics.commit_failures.inc();
-                tracing::error!(error = &error as &dyn std::error::Error, "commit failed; its deliveries are refused");
-                self.reload();
-                false
-            }
-        }
+        self.hand_over();
     }
 
     /// Reads engine and dictionaries back. When even that fails the process must not go on: it would answer from a
@@ -530,13 +597,14 @@ impl Pipeline {
     fn reload(&mut self) {
         self.live.is_ready.store(false, Ordering::Release);
         let loaded = reload::load(&self.store, &self.defaults).and_then(|loaded| {
-            self.writer = Writer::new(&self.store)?;
+            self.committer.replace(Writer::new(&self.store)?);
             Ok(loaded)
         });
         match loaded {
             Ok(loaded) => {
                 self.loaded = loaded;
-                self.publish();
+                self.changes.clear();
+                self.publish(self.clocks());
                 self.live.is_ready.store(true, Ordering::Release);
             }
             Err(error) => {
@@ -565,8 +633,8 @@ impl Pipeline {
             self.keys.make()?;
         }
         let concerns_outbox = changes.iter().any(Change::concerns_outbox);
-        let directory = &mut self.loaded.known.directory;
-        let (outcomes, whose) = change::apply(changes, is_rehearsal, &mut self.writer, directory, self.clock.now())?;
+        let (writer, directory) = (self.committer.writer(), &mut self.loaded.known.directory);
+        let (outcomes, whose) = change::apply(changes, is_rehearsal, writer, directory, self.clock.now())?;
         if !is_rehearsal {
             self.loaded.alarms.look_again();
             if let Some(whose) = whose {
@@ -613,12 +681,14 @@ impl Pipeline {
         self.metrics.unmatched_exits.inc_by(receipt.unmatched_exits as u64);
     }
 
-    fn publish(&self) {
+    /// The time each site has reached, Unix milliseconds.
+    fn clocks(&self) -> Vec<(SiteKey, i64)> {
+        self.loaded.known.engine.clocks().map(|(site, reached)| (site, reached.0)).collect()
+    }
+
+    fn publish(&self, clocks: Vec<(SiteKey, i64)>) {
         self.metrics.open_visits.set(self.loaded.open_visits);
-        let mut clocks = self.live.clocks.write().expect("no one panics with the clocks");
-        for (site, reached) in self.loaded.known.engine.clocks() {
-            clocks.insert(site, reached.0);
-        }
+        self.live.clocks.write().expect("no one panics with the clocks").extend(clocks);
     }
 }
 

@@ -92,7 +92,7 @@ impl VisitQuestion<'_> {
         let stays_on = |visit: &PastVisit| visit.entered_ms < begin_ms && near.has(visit);
         let mut first_ms = recent.iter().filter(|visit| stays_on(visit)).map(|visit| visit.entered_ms).min();
         for day in &view.days {
-            chosen.each_of(day, |visit| {
+            chosen.each_of(day, i64::MAX, |visit| {
                 if stays_on(&visit) {
                     first_ms = Some(first_ms.map_or(visit.entered_ms, |first_ms| first_ms.min(visit.entered_ms)));
                 }
@@ -127,7 +127,8 @@ impl VisitQuestion<'_> {
             );
             flows
         };
-        let flows = if days.iter().map(|day| day.count(chosen.range())).sum::<usize>() < grouping::SHARED_MIN {
+        let flows = if days.iter().map(|day| day.count(chosen.range(), i64::MAX)).sum::<usize>() < grouping::SHARED_MIN
+        {
             of_clients(i32::MIN..=i32::MAX)
         } else {
             let middle = middle_client(&days, &chosen.range());

@@ -237,8 +237,23 @@ pub fn forget_deliveries(conn: &Connection, through: i64, rows_max: usize) -> Re
     Ok(deleted)
 }
 
-/// Deletes up to `rows_max` visits of a site that ended before a time, and whose events are gone; how many it were. The
-/// newest visit stays: keys are counted on from it.
+/// Visits of a site that ended before a time, and whose events are gone. The newest visit of all is none of them: keys are
+/// counted on from it.
+fn old_visits(site: SiteKey, before: EventTime) -> String {
+    format!(
+        "FROM store.visits v JOIN store.forgotten f ON f.site_key = v.site_key
+         WHERE v.site_key = {} AND v.exited_at < epoch_ms({})::TIMESTAMPTZ AND v.exited_at < f.before_at
+             AND v.visit_key < (SELECT max(visit_key) FROM store.visits)",
+        site.0, before.0
+    )
+}
+
+/// Whether there are visits to forget: what is kept in memory of the past need not go for none.
+pub fn has_old_visits(conn: &Connection, site: SiteKey, before: EventTime) -> Result<bool, StoreError> {
+    Ok(conn.query_row(&format!("SELECT EXISTS (SELECT 1 {})", old_visits(site, before)), [], |row| row.get(0))?)
+}
+
+/// Deletes up to `rows_max` visits of a site that ended before a time, and whose events are gone; how many it were.
 pub fn forget_visits(
     conn: &Connection,
     _: &Changing<'_>,
@@ -246,14 +261,8 @@ pub fn forget_visits(
     before: EventTime,
     rows_max: usize,
 ) -> Result<usize, StoreError> {
-    let sql = format!(
-        "DELETE FROM store.visits WHERE rowid IN (
-             SELECT v.rowid FROM store.visits v JOIN store.forgotten f ON f.site_key = v.site_key
-             WHERE v.site_key = {} AND v.exited_at < epoch_ms({})::TIMESTAMPTZ AND v.exited_at < f.before_at
-                 AND v.visit_key < (SELECT max(visit_key) FROM store.visits)
-             LIMIT {rows_max})",
-        site.0, before.0
-    );
+    let old = old_visits(site, before);
+    let sql = format!("DELETE FROM store.visits WHERE rowid IN (SELECT v.rowid {old} LIMIT {rows_max})");
     Ok(conn.execute(&sql, [])?)
 }
 

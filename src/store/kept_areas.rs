@@ -8,7 +8,7 @@ use duckdb::Connection;
 
 use super::StoreError;
 use super::plans::{AreaAsked, areas_asked};
-use super::queries::Scope;
+use super::queries::{Scope, ask};
 use crate::model::ids::AreaKind;
 
 /// Areas that are kept at most, those of several scopes counted several times.
@@ -16,6 +16,33 @@ const AREAS_MAX: usize = 100_000;
 
 /// What of a scope areas are chosen by: site, map, area, kind and tag.
 type Choice = (Option<String>, Option<String>, Option<String>, Option<AreaKind>, Option<String>);
+
+/// Ids of sites and maps by their keys.
+#[derive(Debug, Default)]
+pub struct PlaceIds {
+    sites: HashMap<i32, String>,
+    maps: HashMap<i32, String>,
+}
+
+impl PlaceIds {
+    fn read(conn: &Connection) -> Result<PlaceIds, StoreError> {
+        let by_key = |sql| -> Result<HashMap<i32, String>, StoreError> {
+            Ok(ask(conn, sql, Vec::new(), |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
+        };
+        Ok(PlaceIds {
+            sites: by_key("SELECT site_key, site_id FROM store.sites")?,
+            maps: by_key("SELECT map_key, map_id FROM store.maps")?,
+        })
+    }
+
+    pub fn site(&self, key: i32) -> Option<String> {
+        self.sites.get(&key).cloned()
+    }
+
+    pub fn map(&self, key: i32) -> Option<String> {
+        self.maps.get(&key).cloned()
+    }
+}
 
 /// The areas of scopes that were asked for, as they are now.
 #[derive(Default)]
@@ -27,6 +54,7 @@ pub struct KeptAreas {
 struct Kept {
     by_choice: HashMap<Choice, Arc<[AreaAsked]>>,
     areas: usize,
+    ids: Option<Arc<PlaceIds>>,
     /// Counts changes.
     changes: u64,
 }
@@ -53,13 +81,40 @@ impl KeptAreas {
         let count = areas.len() + 1;
         if kept.changes == before && count <= AREAS_MAX {
             if kept.areas + count > AREAS_MAX {
-                kept.forget();
+                kept.by_choice.clear();
+                kept.areas = 0;
             }
             if kept.by_choice.insert(choice, areas.clone()).is_none() {
                 kept.areas += count;
             }
         }
         Ok(areas)
+    }
+
+    /// The ids of places, among them all that rows name which were read before.
+    pub fn ids(
+        &self,
+        conn: &Connection,
+        sites: impl IntoIterator<Item = i32>,
+        maps: impl IntoIterator<Item = i32>,
+    ) -> Result<Arc<PlaceIds>, StoreError> {
+        let (before, kept) = {
+            let kept = self.kept();
+            (kept.changes, kept.ids.clone())
+        };
+        // What is kept may be from just before the commit that made a place known.
+        if let Some(ids) = kept
+            && sites.into_iter().all(|site| ids.sites.contains_key(&site))
+            && maps.into_iter().all(|map| ids.maps.contains_key(&map))
+        {
+            return Ok(ids);
+        }
+        let ids = Arc::new(PlaceIds::read(conn)?);
+        let mut kept = self.kept();
+        if kept.changes == before {
+            kept.ids = Some(ids.clone());
+        }
+        Ok(ids)
     }
 
     /// To be called once something is committed that may concern sites, maps or areas, and before anybody is told so.
@@ -74,6 +129,7 @@ impl Kept {
     fn forget(&mut self) {
         self.by_choice.clear();
         self.areas = 0;
+        self.ids = None;
     }
 }
 

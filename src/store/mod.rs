@@ -18,6 +18,7 @@ mod handover;
 pub mod history;
 pub mod kept_areas;
 mod migrate;
+pub mod occupancy;
 pub mod outbox;
 pub mod past;
 mod patterns;
@@ -25,6 +26,7 @@ pub mod places;
 pub mod plans;
 pub mod queries;
 pub mod rebuilds;
+mod recent;
 pub mod restore;
 pub mod row;
 pub mod sites;
@@ -155,7 +157,8 @@ const USE_FILE: &str = "USE footfall";
 /// acknowledged meanwhile.
 const ROW_GROUP_ROWS: usize = 61_440;
 
-/// Ended visits that are kept in memory at most: 9 million of them.
+/// What visits of settled days take in memory at most: 9 million of them. Those that are not of settled days take a quarter
+/// beside it.
 const PAST_BYTES: usize = 256 << 20;
 
 /// Connections kept for the next reader; more may be in use at once.

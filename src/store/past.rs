@@ -13,6 +13,9 @@ use duckdb::types::Value;
 
 use super::StoreError;
 use super::columns::ask_columns;
+use super::recent::Recent;
+use super::row;
+use super::writer::Drain;
 use crate::model::metrics::Part;
 
 pub const DAY_MS: i64 = 86_400_000;
@@ -31,6 +34,40 @@ pub struct PastVisit {
     pub exited_ms: i64,
     pub area: i32,
     pub source: u8,
+}
+
+impl PastVisit {
+    pub fn is_open(&self) -> bool {
+        self.exited_ms == i64::MAX
+    }
+}
+
+impl From<&row::Visit> for PastVisit {
+    fn from(row: &row::Visit) -> PastVisit {
+        PastVisit {
+            site: row.site_key,
+            client: row.client_key,
+            entered_ms: row.entered_at.0,
+            visit: row.visit_key,
+            exited_ms: row.exited_at.0,
+            area: row.area_key,
+            source: row.source,
+        }
+    }
+}
+
+impl From<&row::OpenVisit> for PastVisit {
+    fn from(row: &row::OpenVisit) -> PastVisit {
+        PastVisit {
+            site: row.site_key,
+            client: row.client_key,
+            entered_ms: row.entered_at.0,
+            visit: row.visit_key,
+            exited_ms: i64::MAX,
+            area: row.area_key,
+            source: row.source,
+        }
+    }
 }
 
 /// The visits that ended on one day of UTC, by site, client and entry. 29 bytes each.
@@ -53,6 +90,8 @@ struct OfSite {
     site: i32,
     places: Range<usize>,
     areas: RangeInclusive<i32>,
+    /// The earliest entry.
+    first_ms: i64,
 }
 
 /// More days than this are not looked at.
@@ -78,7 +117,8 @@ impl Day {
         for of_site in visits.chunk_by(|one, next| one.site == next.site) {
             let areas = || of_site.iter().map(|visit| visit.area);
             let areas = areas().min().unwrap_or(0)..=areas().max().unwrap_or(0);
-            sites.push(OfSite { site: of_site[0].site, places: begin..begin + of_site.len(), areas });
+            let first_ms = of_site.iter().map(|visit| visit.entered_ms).min().unwrap_or(begin_ms);
+            sites.push(OfSite { site: of_site[0].site, places: begin..begin + of_site.len(), areas, first_ms });
             begin += of_site.len();
         }
         Day {
@@ -97,13 +137,15 @@ impl Day {
         self.clients.len() * VISIT_BYTES + self.sites.len() * size_of::<OfSite>() + size_of::<Day>()
     }
 
-    fn sites(&self, between: RangeInclusive<i32>) -> impl Iterator<Item = &OfSite> {
-        self.sites.iter().filter(move |of| of.areas.start() <= between.end() && between.start() <= of.areas.end())
+    /// Sites with visits of the areas between two keys that began before an instant.
+    fn sites(&self, between: RangeInclusive<i32>, to_ms: i64) -> impl Iterator<Item = &OfSite> {
+        let has = move |of: &&OfSite| of.areas.start() <= between.end() && between.start() <= of.areas.end();
+        self.sites.iter().filter(has).filter(move |of| of.first_ms < to_ms)
     }
 
-    /// At least as many as there are visits of the areas between two keys.
-    pub fn count(&self, between: RangeInclusive<i32>) -> usize {
-        self.sites(between).map(|of| of.places.len()).sum()
+    /// At least as many as there are visits of the areas between two keys that began before an instant.
+    pub fn count(&self, between: RangeInclusive<i32>, to_ms: i64) -> usize {
+        self.sites(between, to_ms).map(|of| of.places.len()).sum()
     }
 
     fn visit(&self, site: i32, at: usize) -> PastVisit {
@@ -118,14 +160,15 @@ impl Day {
         }
     }
 
-    /// The visits of the areas between two keys that are asked for.
+    /// The visits of the areas between two keys that are asked for; of a site where none began before an instant, none.
     pub fn each(
         &self,
         between: RangeInclusive<i32>,
+        to_ms: i64,
         is_asked_for: impl Fn(i32, u8) -> bool,
         mut take: impl FnMut(PastVisit),
     ) {
-        for of in self.sites(between) {
+        for of in self.sites(between, to_ms) {
             for at in of.places.clone().filter(|at| is_asked_for(self.areas[*at], self.sources[*at])) {
                 take(self.visit(of.site, at));
             }
@@ -137,6 +180,7 @@ impl Day {
 pub struct Past {
     bytes_max: usize,
     state: Mutex<State>,
+    recent: Recent,
 }
 
 #[derive(Default)]
@@ -180,11 +224,18 @@ struct Kept {
 
 /// A change that is being made. There is one writer, so there is one at a time. Whatever takes ended visits away or puts some
 /// in asks for it.
-pub struct Changing<'a>(&'a Past);
+pub struct Changing<'a> {
+    past: &'a Past,
+    /// Whether it is not said visit by visit what changed.
+    is_any: bool,
+}
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        self.0.state().changing_since_ms = None;
+        self.past.state().changing_since_ms = None;
+        if self.is_any {
+            self.past.recent.block(false);
+        }
     }
 }
 
@@ -199,6 +250,7 @@ struct Mark {
 struct Wanted {
     mark: Mark,
     numbers: Range<i64>,
+    /// After these may come later ones, which are kept.
     days: Vec<Option<Arc<Day>>>,
 }
 
@@ -247,7 +299,9 @@ impl Known {
 
 impl Past {
     pub fn new(bytes_max: usize) -> Past {
-        Past { bytes_max, state: Mutex::default() }
+        // A quarter beside the days.
+        let recent = Recent::new(bytes_max / 4 / size_of::<PastVisit>());
+        Past { bytes_max, state: Mutex::default(), recent }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -257,8 +311,14 @@ impl Past {
     /// Says that what ended before an instant hardly changes any more; never takes that back. Nothing is kept before that is
     /// said.
     pub fn settle(&self, until_ms: i64) {
-        let mut state = self.state();
-        state.settled_ms = state.settled_ms.max(Some(until_ms));
+        let settled = {
+            let mut state = self.state();
+            state.settled_ms = state.settled_ms.max(Some(until_ms));
+            state.settled_day()
+        };
+        if let Some(settled) = settled {
+            self.recent.settle(settled * DAY_MS);
+        }
     }
 
     /// Says that visits are about to change, and from which instant on: beginnings of visits that begin, ends of those that
@@ -271,25 +331,78 @@ impl Past {
             state.changes += 1;
             state.changed_ms = state.settled_ms.unwrap_or(i64::MIN);
         }
-        Changing(self)
+        Changing { past: self, is_any: false }
     }
 
-    /// The same of a change that may concern any visit.
+    /// The same of a change that may concern any visit, and of which no drain tells.
     pub fn change_any(&self) -> Changing<'_> {
-        self.change(i64::MIN)
+        self.recent.block(true);
+        let mut change = self.change(i64::MIN);
+        change.is_any = true;
+        change
+    }
+
+    /// Says what came of a drain, before its change is over and anybody is told: it was committed, or nothing is known.
+    pub fn came(&self, drain: &Drain, is_committed: bool) {
+        match is_committed {
+            true => self.recent.take(drain),
+            false => self.recent.forget(),
+        }
+    }
+
+    /// Hands on the visits of the areas between two keys that are asked for, those that had not ended at an instant; `false`:
+    /// the file is to be asked.
+    pub fn each_recent(
+        &self,
+        conn: &Connection,
+        end_ms: i64,
+        between: RangeInclusive<i32>,
+        is_asked_for: impl Fn(i32, u8) -> bool,
+        take: impl FnMut(PastVisit),
+    ) -> Result<bool, StoreError> {
+        let Some(settled_ms) = self.settled_ms() else { return Ok(false) };
+        self.recent.each(conn, settled_ms, end_ms, between, is_asked_for, take)
+    }
+
+    /// Hands on the area of each visit of these areas that is open, and the kind of its client, as it is stored; `false`: the
+    /// file is to be asked.
+    pub fn each_open(
+        &self,
+        conn: &Connection,
+        between: RangeInclusive<i32>,
+        is_asked_for: impl Fn(i32, u8) -> bool,
+        take: impl FnMut(i32, u8),
+    ) -> Result<bool, StoreError> {
+        let Some(settled_ms) = self.settled_ms() else { return Ok(false) };
+        self.recent.each_open(conn, settled_ms, between, is_asked_for, take)
+    }
+
+    /// Where the first day begins that is not settled.
+    pub fn settled_ms(&self) -> Option<i64> {
+        Some(self.state().settled_day()? * DAY_MS)
     }
 
     /// The days on which visits ended that touch [from, to), Unix milliseconds; those that are not kept are read. `None`
     /// where the file is to be read instead.
     pub fn view(&self, conn: &Connection, from_ms: i64, to_ms: i64) -> Result<Option<View>, StoreError> {
-        let Some(Wanted { mark, numbers, days: mut found }) = self.begin(from_ms, to_ms) else { return Ok(None) };
+        self.view_of(conn, from_ms, to_ms, false)
+    }
+
+    /// The same, and all settled days after it where these are kept: then what ended later is known without the file.
+    pub fn view_on(&self, conn: &Connection, from_ms: i64, to_ms: i64) -> Result<Option<View>, StoreError> {
+        self.view_of(conn, from_ms, to_ms, true)
+    }
+
+    fn view_of(&self, conn: &Connection, from_ms: i64, to_ms: i64, goes_on: bool) -> Result<Option<View>, StoreError> {
+        let Some(wanted) = self.begin(from_ms, to_ms, goes_on) else { return Ok(None) };
+        let Wanted { mark, numbers, days: mut found } = wanted;
         let missing = || numbers.clone().zip(&found).filter(|(_, day)| day.is_none()).map(|(number, _)| number);
         if let (Some(first), Some(last)) = (missing().min(), missing().max()) {
             let Some(read) = self.read(conn, first..last + 1)? else {
-                self.state().days_max = Some(found.len());
+                self.state().days_max = Some(numbers.count());
                 return Ok(None);
             };
-            if !self.keep(mark, found.len(), first, &read) {
+            if !self.keep(mark, numbers.clone().count(), first, &read) {
                 return Ok(None);
             }
             for (day, read) in found[(first - numbers.start) as usize..].iter_mut().zip(read) {
@@ -319,22 +432,24 @@ impl Past {
         Ok(first_ms)
     }
 
-    fn begin(&self, from_ms: i64, to_ms: i64) -> Option<Wanted> {
+    fn begin(&self, from_ms: i64, to_ms: i64, goes_on: bool) -> Option<Wanted> {
         let mut state = self.state();
-        let settled = state.settled_ms?.div_euclid(DAY_MS);
-        let numbers = from_ms.div_euclid(DAY_MS)..settled.min(to_ms.div_euclid(DAY_MS) + 1);
-        let count = usize::try_from(numbers.end - numbers.start).ok().filter(|count| *count > 0)?;
+        let settled = state.settled_day()?;
+        let first = from_ms.div_euclid(DAY_MS).min(settled);
+        let numbers = first..settled.min(to_ms.div_euclid(DAY_MS) + 1).max(first);
+        let count = numbers.clone().count();
         if count > DAYS_MAX || state.days_max.is_some_and(|days_max| count >= days_max) {
             return None;
         }
-        let mark = state.mark(numbers.end * DAY_MS)?;
+        let later = if goes_on { state.kept_days(numbers.end..settled) } else { Vec::new() };
+        let mark = state.mark((numbers.end + later.len() as i64) * DAY_MS)?;
         let last_use = state.uses;
         let day = |number| {
             let kept: &mut Kept = state.days.get_mut(&number)?;
             kept.last_use = last_use;
             Some(kept.day.clone())
         };
-        let days = numbers.clone().map(day).collect();
+        let days = numbers.clone().map(day).chain(later.into_iter().map(Some)).collect();
         Some(Wanted { mark, numbers, days })
     }
 
@@ -405,7 +520,7 @@ impl Past {
     /// What is known of a series of areas, each with the source that counts. `None` where nothing may be known.
     pub fn known(&self, areas: impl Iterator<Item = (i32, u8)>, bounds: &[i64]) -> Option<Known> {
         let mut state = self.state();
-        let end_ms = state.settled_ms?.div_euclid(DAY_MS) * DAY_MS;
+        let end_ms = state.settled_day()? * DAY_MS;
         if bounds[0] >= end_ms || bounds.len() > BOUNDS_MAX {
             return None;
         }
@@ -464,6 +579,17 @@ impl Past {
 }
 
 impl State {
+    /// The number of the first day that is not settled.
+    fn settled_day(&self) -> Option<i64> {
+        Some(self.settled_ms?.div_euclid(DAY_MS))
+    }
+
+    /// Days that are kept; of those one of which is not, none.
+    fn kept_days(&self, numbers: Range<i64>) -> Vec<Arc<Day>> {
+        let kept = self.days.range(numbers.clone()).map(|(_, kept)| kept.day.clone());
+        Some(kept.collect()).filter(|kept: &Vec<_>| kept.len() == numbers.count()).unwrap_or_default()
+    }
+
     /// Begins a use of what ended before an instant; `None` while that changes, or did just now.
     fn mark(&mut self, end_ms: i64) -> Option<Mark> {
         let is_quiet = self.changes == 0 || self.settled_ms?.saturating_sub(self.changed_ms) >= QUIET_MS;
@@ -498,7 +624,7 @@ fn part_bytes(part: &Part) -> usize {
 
 /// The key of a client that parts visits of the areas between two keys in about two halves.
 pub fn middle_client(days: &[Arc<Day>], between: &RangeInclusive<i32>) -> i32 {
-    let places = days.iter().flat_map(|day| day.sites(between.clone()).map(move |of| (day, &of.places)));
+    let places = days.iter().flat_map(|day| day.sites(between.clone(), i64::MAX).map(move |of| (day, &of.places)));
     let most = places.max_by_key(|(_, places)| places.len());
     most.map_or(0, |(day, places)| day.clients[(places.start + places.end) / 2])
 }
@@ -513,8 +639,8 @@ pub fn each_client(
     recent: &[PastVisit],
     mut take: impl FnMut(&mut Vec<PastVisit>),
 ) {
-    let sites: BTreeSet<i32> = days.iter().flat_map(|day| day.sites(between.clone())).map(|of| of.site).collect();
-    let sites: BTreeSet<i32> = sites.into_iter().chain(recent.iter().map(|visit| visit.site)).collect();
+    let sites = days.iter().flat_map(|day| day.sites(between.clone(), i64::MAX)).map(|of| of.site);
+    let sites: BTreeSet<i32> = sites.chain(recent.iter().map(|visit| visit.site)).collect();
     let mut found = Vec::new();
     for site in sites {
         let begin = recent.partition_point(|visit| visit.site < site);
@@ -522,7 +648,7 @@ pub fn each_client(
         let mut of_site = recent[begin..end].iter().filter(|visit| clients.contains(&visit.client)).peekable();
         let mut places: Vec<(&Day, Range<usize>)> = Vec::new();
         for day in days {
-            places.extend(day.sites(between.clone()).filter(|of| of.site == site).map(|of| {
+            places.extend(day.sites(between.clone(), i64::MAX).filter(|of| of.site == site).map(|of| {
                 let own = &day.clients[of.places.clone()];
                 let begin = own.partition_point(|client| client < clients.start());
                 let end = own.partition_point(|client| client <= clients.end());
@@ -580,6 +706,8 @@ mod tests {
     fn conn() -> Connection {
         let conn = Connection::open_in_memory().unwrap();
         let sql = "CREATE SCHEMA store;
+            CREATE TABLE store.open_visits (visit_key BIGINT, site_key INTEGER, client_key INTEGER, area_key INTEGER,
+                source UTINYINT, entered_at TIMESTAMPTZ);
             CREATE TABLE store.visits (visit_key BIGINT, site_key INTEGER, client_key INTEGER, area_key INTEGER,
                 source UTINYINT, entered_at TIMESTAMPTZ, exited_at TIMESTAMPTZ);
             INSERT INTO store.visits
@@ -593,7 +721,7 @@ mod tests {
     fn count(view: &View) -> usize {
         let mut count = 0;
         for day in &view.days {
-            day.each(0..=9, |_, _| true, |_| count += 1);
+            day.each(0..=9, i64::MAX, |_, _| true, |_| count += 1);
         }
         count
     }
@@ -607,7 +735,14 @@ mod tests {
         assert_eq!((view.end_ms(), count(&view)), (8 * DAY_MS, 6 * 24));
         conn.execute_batch("DELETE FROM store.visits").unwrap();
         assert_eq!(count(&past.view(&conn, 2 * DAY_MS, 3 * DAY_MS - 1).unwrap().unwrap()), 24);
-        assert!(past.view(&conn, 8 * DAY_MS, 10 * DAY_MS).unwrap().is_none());
+        let none = past.view(&conn, 8 * DAY_MS, 10 * DAY_MS).unwrap().unwrap();
+        assert_eq!((none.end_ms(), count(&none)), (8 * DAY_MS, 0));
+        // Days 6 and 7 are known, and 3 to 7; 1 and 2 are not.
+        let on = past.view_on(&conn, 5 * DAY_MS, 6 * DAY_MS - 1).unwrap().unwrap();
+        assert_eq!((on.end_ms(), count(&on)), (8 * DAY_MS, 3 * 24));
+        past.settle(9 * DAY_MS);
+        let on = past.view_on(&conn, 5 * DAY_MS, 6 * DAY_MS - 1).unwrap().unwrap();
+        assert_eq!((on.end_ms(), count(&on)), (6 * DAY_MS, 24));
     }
 
     #[test]
@@ -625,6 +760,19 @@ mod tests {
         drop(change);
         assert!(!past.holds(&before) && past.holds(&early));
         assert_eq!(count(&past.view(&conn, 0, 10 * DAY_MS).unwrap().unwrap()), 5 * 24);
+    }
+
+    #[test]
+    fn nothing_is_kept_while_anything_may_change() {
+        let (conn, past) = (conn(), Past::new(1 << 20));
+        past.settle(8 * DAY_MS);
+        let change = past.change_any();
+        let all = |past: &Past| past.view(&conn, 0, 10 * DAY_MS).unwrap().map(|view| count(&view));
+        let recent = |past: &Past| past.each_recent(&conn, 8 * DAY_MS, 0..=9, |_, _| true, |_| {}).unwrap();
+        assert_eq!((all(&past), recent(&past)), (None, false));
+        conn.execute_batch("DELETE FROM store.visits WHERE visit_key = 1").unwrap();
+        drop(change);
+        assert_eq!((all(&past), recent(&past)), (Some(8 * 24 - 1), true));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::places::georeference;
 use super::queries::{Scope, also, ask, text};
 use super::restore::{RuleSettings, area_kind, outline_of_shape, source};
 use crate::model::floorplan::{AreaPlan, Drawn, Georeference, Shape, Units};
-use crate::model::ids::{AreaId, AreaKind, Id};
+use crate::model::ids::{AreaId, AreaKind, Id, SiteKey};
 use crate::model::visit::Source;
 
 /// Of the versions `v` those that are valid at the time of parameter `$at`, or now.
@@ -252,9 +252,15 @@ pub fn areas(conn: &Connection, scope: &Scope, at_ms: Option<i64>) -> Result<Vec
 #[derive(Clone, Debug)]
 pub struct AreaAsked {
     pub key: i32,
+    pub kind: AreaKind,
     pub id: String,
     pub name: Option<String>,
+    /// Whether it was uploaded.
+    pub is_mapped: bool,
+    pub site: Option<SiteKey>,
     pub site_id: Option<String>,
+    /// Of its site.
+    pub dwell_bands_json: Option<String>,
     /// Of its site.
     pub time_zone: Option<String>,
     pub map_id: Option<String>,
@@ -267,7 +273,8 @@ pub struct AreaAsked {
 /// rest.
 pub fn areas_asked(conn: &Connection, scope: &Scope) -> Result<Vec<AreaAsked>, StoreError> {
     let mut params = Vec::new();
-    let columns = "a.area_key, a.area_id, v.name, s.site_id, s.time_zone, m.map_id, v.occupancy_limit";
+    let columns = "a.area_key, a.kind, a.area_id, v.name, v.area_key IS NOT NULL, s.site_key, s.site_id, s.dwell_bands, \
+                   s.time_zone, m.map_id, v.occupancy_limit";
     let source_counted = authoritative!();
     let sql = format!(
         "SELECT {columns}, {source_counted} {AREAS_NOW} {PLACES_OF_AREAS} WHERE {}
@@ -277,13 +284,17 @@ pub fn areas_asked(conn: &Connection, scope: &Scope) -> Result<Vec<AreaAsked>, S
     ask(conn, &sql, params, |row| {
         Ok(AreaAsked {
             key: row.get(0)?,
-            id: row.get(1)?,
-            name: row.get(2)?,
-            site_id: row.get(3)?,
-            time_zone: row.get(4)?,
-            map_id: row.get(5)?,
-            occupancy_limit: row.get(6)?,
-            source: source(row.get(7)?),
+            kind: area_kind(row.get(1)?),
+            id: row.get(2)?,
+            name: row.get(3)?,
+            is_mapped: row.get(4)?,
+            site: row.get::<_, Option<u32>>(5)?.map(SiteKey),
+            site_id: row.get(6)?,
+            dwell_bands_json: row.get(7)?,
+            time_zone: row.get(8)?,
+            map_id: row.get(9)?,
+            occupancy_limit: row.get(10)?,
+            source: source(row.get(11)?),
         })
     })
 }
@@ -296,15 +307,25 @@ const AREAS_NOW: &str =
 const PLACES_OF_AREAS: &str = "LEFT JOIN store.maps m ON m.map_key = coalesce(v.map_key, a.map_key) \
      LEFT JOIN store.sites s ON s.site_key = coalesce(a.site_key, m.site_key)";
 
-/// A question for the areas of a scope as part of another: area_key, kind, area_id, name and source, the one that counts. Its
-/// parameters come after those there are.
-pub(super) fn chosen_areas(scope: &Scope, params: &mut Vec<Value>) -> String {
-    let places = if scope.site.is_some() || scope.map.is_some() { PLACES_OF_AREAS } else { "" };
-    let source = scope.source.map_or(authoritative!().to_owned(), |source| format!("{}::UTINYINT", source as u8));
-    format!(
-        "SELECT a.area_key, a.kind, a.area_id, v.name, {source} AS source {AREAS_NOW} {places} WHERE {}",
-        conditions(scope, params)
-    )
+/// More areas are asked for together with the visits: to read so many keys takes longer. Tests have both ways.
+const LISTED_MAX: usize = if cfg!(test) { 2 } else { 500 };
+
+/// A condition on visits, that they are of the areas of a scope, which are given, each with the source that counts. Keys that
+/// are known when a question is planned are looked for as rows are read. Its parameters come after those there are.
+pub(super) fn of_areas(areas: &[AreaAsked], scope: &Scope, params: &mut Vec<Value>) -> String {
+    if areas.len() > LISTED_MAX {
+        let places = if scope.site.is_some() || scope.map.is_some() { PLACES_OF_AREAS } else { "" };
+        let source = scope.source.map_or(authoritative!().to_owned(), |source| format!("{}::UTINYINT", source as u8));
+        let conditions = conditions(scope, params);
+        return format!("(area_key, source) IN (SELECT a.area_key, {source} {AREAS_NOW} {places} WHERE {conditions})");
+    }
+    let of_source = |source: Source| {
+        let areas = areas.iter().filter(|area| scope.source.unwrap_or(area.source) == source);
+        let keys: Vec<String> = areas.map(|area| area.key.to_string()).collect();
+        (!keys.is_empty()).then(|| format!("source = {} AND area_key IN ({})", source as u8, keys.join(", ")))
+    };
+    let conditions: Vec<String> = [Source::Computed, Source::Reported].into_iter().filter_map(of_source).collect();
+    if conditions.is_empty() { "false".to_owned() } else { format!("({})", conditions.join(" OR ")) }
 }
 
 /// What a scope asks of areas a, their versions v, maps m and sites s; its parameters come after those there are.

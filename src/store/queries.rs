@@ -1,11 +1,14 @@
 //! One function per question, returning typed rows. Every one reads what was committed.
 
+use std::collections::HashMap;
+
 use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
 use super::columns::ask_columns;
-use super::plans::chosen_areas;
+use super::kept_areas::KeptAreas;
+use super::plans::{AreaAsked, areas_asked, of_areas};
 use super::restore::{RuleSettings, area_kind, client_kind, ended, pseudonyms, source};
 use crate::model::grouping;
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
@@ -59,41 +62,6 @@ pub(super) fn about_clients(sql: &str, table: &str, is_wanted: bool, [kind, rand
         (String::new(), format!("{kind} IS NULL AND {randomised} IS NULL"))
     };
     sql.replace("/*clients*/", &join).replace("/*of clients*/", &filter)
-}
-
-/// Clients in one area now.
-#[derive(Clone, Debug)]
-pub struct OccupancyRow {
-    pub kind: AreaKind,
-    pub area_id: String,
-    pub name: Option<String>,
-    pub site: Option<SiteKey>,
-    pub site_id: Option<String>,
-    pub map_id: Option<String>,
-    pub occupancy_limit: Option<i64>,
-    pub source: Source,
-    /// Whether it was uploaded.
-    pub is_mapped: bool,
-    /// In the order of [`ClientKind::ALL`].
-    pub by_kind: [i64; 4],
-}
-
-pub fn occupancy(conn: &Connection, scope: &Scope) -> Result<Vec<OccupancyRow>, StoreError> {
-    ask(conn, include_str!("sql/occupancy.sql"), scope.params(), |row| {
-        let site: Option<u32> = row.get(3)?;
-        Ok(OccupancyRow {
-            kind: area_kind(row.get(0)?),
-            area_id: row.get(1)?,
-            name: row.get(2)?,
-            site: site.map(SiteKey),
-            site_id: row.get(4)?,
-            map_id: row.get(5)?,
-            occupancy_limit: row.get(6)?,
-            source: source(row.get(7)?),
-            is_mapped: row.get(8)?,
-            by_kind: [row.get(9)?, row.get(10)?, row.get(11)?, row.get(12)?],
-        })
-    })
 }
 
 /// Which fixes of a map.
@@ -259,6 +227,7 @@ pub struct TrackRow {
 /// Fixes of clients in [from, to), by time, up to `limit`.
 pub fn track(
     conn: &Connection,
+    kept: &KeptAreas,
     clients: &[ClientKey],
     from_ms: i64,
     to_ms: i64,
@@ -266,18 +235,26 @@ pub fn track(
 ) -> Result<Vec<TrackRow>, StoreError> {
     let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::BigInt(limit)];
     let sql = of_clients(include_str!("sql/track.sql"), clients);
-    ask(conn, &sql, params, |row| {
-        Ok(TrackRow {
+    // Places by their keys, and then what is told as it is.
+    let found: Vec<((i32, i32), TrackRow)> = ask(conn, &sql, params, |row| {
+        let fix = TrackRow {
             at_ms: row.get(0)?,
-            site_id: row.get(1)?,
-            map_id: row.get(2)?,
+            site_id: String::new(),
+            map_id: String::new(),
             x_m: row.get(3)?,
             y_m: row.get(4)?,
             rssi_dbm: row.get::<_, Option<f32>>(5)?.map(f64::from),
             is_late: row.get(6)?,
             is_off_map: row.get(7)?,
-        })
-    })
+        };
+        Ok(((row.get(1)?, row.get(2)?), fix))
+    })?;
+    let ids = kept.ids(conn, found.iter().map(|((site, _), _)| *site), found.iter().map(|((_, map), _)| *map))?;
+    let named = found.into_iter().map(|((site, map), fix)| {
+        let (site_id, map_id) = (ids.site(site).unwrap_or_default(), ids.map(map).unwrap_or_default());
+        TrackRow { site_id, map_id, ..fix }
+    });
+    Ok(named.collect())
 }
 
 /// Puts into a question which clients it is about. Keys that are known when it is planned are looked for as rows are read, not
@@ -376,10 +353,18 @@ pub struct VisitRow {
     pub area_version: i64,
 }
 
-pub fn visits(conn: &Connection, scope: &Scope, filter: &VisitFilter) -> Result<Vec<VisitRow>, StoreError> {
+/// The visits of the areas that a scope names, by key, up to the filter's limit.
+pub fn visits(
+    conn: &Connection,
+    kept: &KeptAreas,
+    scope: &Scope,
+    filter: &VisitFilter,
+) -> Result<Vec<VisitRow>, StoreError> {
+    let areas = kept.of(conn, scope)?;
     let mut params: Vec<Value> =
         [filter.from_ms, filter.to_ms, filter.after, filter.limit].into_iter().map(Value::BigInt).collect();
-    let mut sql = include_str!("sql/visits.sql").replace("/*chosen*/", &chosen_areas(scope, &mut params));
+    let of_areas = format!("AND {}", of_areas(&areas, scope, &mut params));
+    let mut sql = include_str!("sql/visits.sql").replace("/*of areas*/", &of_areas);
     if let Some(client) = &filter.client {
         let keys: Vec<ClientKey> = client_keys(conn, client)?.into_iter().map(|(key, _)| key).collect();
         sql = of_clients(&sql, &keys);
@@ -391,24 +376,55 @@ pub fn visits(conn: &Connection, scope: &Scope, filter: &VisitFilter) -> Result<
     let min_dwell_s = filter.min_dwell_s.map(Value::Double);
     also("epoch_ms(e.exited_at) - epoch_ms(e.entered_at) >= 1000 * ?", min_dwell_s);
     let sql = sql.replace("/*of visits*/", &conditions);
-    ask(conn, &sql, params, |row| {
-        Ok(VisitRow {
+    let found: Vec<(VisitPlace, VisitRow)> = ask(conn, &sql, params, |row| {
+        let place = VisitPlace { site: row.get(1)?, map: row.get(2)?, area: row.get(3)? };
+        let visit = VisitRow {
             key: row.get(0)?,
-            site_id: row.get(1)?,
-            map_id: row.get(2)?,
-            area_kind: area_kind(row.get(3)?),
-            area_id: row.get(4)?,
-            area_name: row.get(5)?,
-            client_kind: client_kind(row.get(6)?),
-            client_id: row.get(7)?,
-            client_name: row.get(8)?,
-            source: source(row.get(9)?),
-            entered_ms: row.get(10)?,
-            exited_ms: row.get(11)?,
-            ended: row.get::<_, Option<u8>>(12)?.map(ended),
-            area_version: row.get(13)?,
+            site_id: String::new(),
+            map_id: None,
+            area_kind: AreaKind::Zone,
+            area_id: String::new(),
+            area_name: None,
+            client_kind: client_kind(row.get(4)?),
+            client_id: row.get(5)?,
+            client_name: row.get(6)?,
+            source: source(row.get(7)?),
+            entered_ms: row.get(8)?,
+            exited_ms: row.get(9)?,
+            ended: row.get::<_, Option<u8>>(10)?.map(ended),
+            area_version: row.get(11)?,
+        };
+        Ok((place, visit))
+    })?;
+    let ids =
+        kept.ids(conn, found.iter().map(|(place, _)| place.site), found.iter().filter_map(|(place, _)| place.map))?;
+    let by_key = |areas: &[AreaAsked]| -> HashMap<i32, AreaAsked> {
+        areas.iter().map(|area| (area.key, area.clone())).collect()
+    };
+    let mut areas = by_key(&areas);
+    if !found.iter().all(|(place, _)| areas.contains_key(&place.area)) {
+        // One was met since.
+        areas = by_key(&areas_asked(conn, scope)?);
+    }
+    let named = found.into_iter().filter_map(|(place, visit)| {
+        let area = areas.get(&place.area)?;
+        Some(VisitRow {
+            site_id: ids.site(place.site).unwrap_or_default(),
+            map_id: place.map.and_then(|map| ids.map(map)),
+            area_kind: area.kind,
+            area_id: area.id.clone(),
+            area_name: area.name.clone(),
+            ..visit
         })
-    })
+    });
+    Ok(named.collect())
+}
+
+/// Where a visit was, by keys.
+struct VisitPlace {
+    site: i32,
+    map: Option<i32>,
+    area: i32,
 }
 
 /// A site and its settings.

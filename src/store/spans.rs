@@ -45,7 +45,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// Of each area the source that is asked for, or else its authoritative one; `None` of no areas.
-    fn of(areas: &[AreaAsked], source: Option<Source>) -> Option<Chosen> {
+    pub(super) fn of(areas: &[AreaAsked], source: Option<Source>) -> Option<Chosen> {
         let (least, most) = (areas.iter().map(|area| area.key).min()?, areas.iter().map(|area| area.key).max()?);
         let mut sources = vec![0; most.abs_diff(least) as usize + 1];
         for area in areas {
@@ -70,8 +70,8 @@ impl Chosen {
         [Value::Int(least), Value::Int(most)]
     }
 
-    pub(super) fn each_of(&self, day: &Day, take: impl FnMut(PastVisit)) {
-        day.each(self.range(), |area, source| self.has(area, source), take);
+    pub(super) fn each_of(&self, day: &Day, to_ms: i64, take: impl FnMut(PastVisit)) {
+        day.each(self.range(), to_ms, |area, source| self.has(area, source), take);
     }
 }
 
@@ -252,8 +252,9 @@ impl VisitQuestion<'_> {
             let first_ms = first.entry(client).or_insert(entered_ms);
             *first_ms = entered_ms.min(*first_ms);
         };
-        // Without a visit that ended there are only open ones.
-        let from_ms = self.past.first_ms(self.conn)?.unwrap_or(self.filter.to_ms);
+        // Without a visit that ended there are only open ones, and what ends meanwhile belongs to no settled day.
+        let settled_ms = self.past.settled_ms().unwrap_or(self.filter.to_ms);
+        let from_ms = self.past.first_ms(self.conn)?.unwrap_or(settled_ms).min(settled_ms);
         let ever = VisitQuestion { filter: SpanFilter { from_ms, ..self.filter }, ..*self };
         let and = |mut one: HashMap<u32, i64>, other: HashMap<u32, i64>| {
             other.into_iter().for_each(|(client, entered_ms)| enter(&mut one, client, entered_ms));
@@ -320,15 +321,15 @@ impl VisitQuestion<'_> {
         if self.scope.is_about_clients() {
             return Ok(None);
         }
-        let Some(view) = past.view(conn, filter.from_ms, filter.to_ms)? else { return Ok(None) };
+        let Some(view) = past.view_on(conn, filter.from_ms, filter.to_ms)? else { return Ok(None) };
         let take = |found: &mut A, visit: PastVisit| {
-            let exited_ms = (visit.exited_ms < i64::MAX).then_some(visit.exited_ms);
+            let exited_ms = (!visit.is_open()).then_some(visit.exited_ms);
             take(found, Span::new(visit.client.cast_unsigned(), visit.entered_ms, exited_ms), visit.area);
         };
         let of_days = |days: &[Arc<Day>], room: usize| {
             let mut found = none(room);
             for day in days {
-                chosen.each_of(day, |visit| {
+                chosen.each_of(day, filter.to_ms, |visit| {
                     if filter.has(&visit) {
                         take(&mut found, visit);
                     }
@@ -337,7 +338,7 @@ impl VisitQuestion<'_> {
             found
         };
         // Room for all at once: to move hundreds of thousands to where there is more takes as long as to find them.
-        let count = view.days.iter().map(|day| day.count(chosen.range())).sum();
+        let count = view.days.iter().map(|day| day.count(chosen.range(), filter.to_ms)).sum();
         let mut found = if count < grouping::SHARED_MIN {
             of_days(&view.days, count)
         } else {
@@ -345,7 +346,11 @@ impl VisitQuestion<'_> {
             let (first, second) = grouping::both(|| of_days(first, count), || of_days(second, count / 2));
             and(first, second)
         };
-        self.each_recent(view.end_ms(), chosen, |visit| take(&mut found, visit))?;
+        self.each_recent(view.end_ms(), chosen, |visit| {
+            if visit.exited_ms >= filter.from_ms {
+                take(&mut found, visit);
+            }
+        })?;
         Ok(past.holds(&view).then_some(found))
     }
 
@@ -356,6 +361,23 @@ impl VisitQuestion<'_> {
         chosen: &Chosen,
         mut take: impl FnMut(PastVisit),
     ) -> Result<(), StoreError> {
+        let to_ms = self.filter.to_ms;
+        // Of what goes on, up to the window's end.
+        let until = |visit: &PastVisit| if visit.is_open() { to_ms } else { visit.exited_ms };
+        let is_known = self.past.each_recent(
+            self.conn,
+            end_ms,
+            chosen.range(),
+            |area, source| chosen.has(area, source),
+            |visit| {
+                if self.filter.began_in_time(&PastVisit { exited_ms: until(&visit), ..visit }) {
+                    take(visit);
+                }
+            },
+        )?;
+        if is_known {
+            return Ok(());
+        }
         let [_, to, min_dwell] = self.filter.params();
         let mut params = vec![Value::BigInt(end_ms), to, min_dwell];
         params.extend(chosen.params());
@@ -413,8 +435,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::occupancy;
     use crate::store::past::DAY_MS;
     use crate::store::plans;
+    use crate::store::queries::{self, VisitFilter};
     use crate::store::row::{self, Instant};
     use crate::store::writer::{Drain, Writer};
     use crate::store::{Store, StoreOptions};
@@ -443,6 +467,14 @@ mod tests {
         GoOn {
             place: prop::sample::Index,
         },
+        /// So much more of the past is settled.
+        Settle {
+            hours: i64,
+        },
+        /// An ended visit is taken out, and no drain says so.
+        Erase {
+            place: prop::sample::Index,
+        },
         Ask {
             from_h: i64,
             hours: i64,
@@ -457,6 +489,8 @@ mod tests {
             2 => who().prop_map(|(area, client, entered_h)| Step::Enter { area, client, entered_h }),
             1 => (0i64..200).prop_map(|hours| Step::Leave { hours }),
             1 => any::<prop::sample::Index>().prop_map(|place| Step::GoOn { place }),
+            1 => (0i64..60).prop_map(|hours| Step::Settle { hours }),
+            1 => any::<prop::sample::Index>().prop_map(|place| Step::Erase { place }),
             4 => (-5i64..240, 1i64..200, prop::option::of(0.0..200_000.0))
                 .prop_map(|(from_h, hours, min_dwell_s)| Step::Ask { from_h, hours, min_dwell_s }),
             // Whole days, whose buckets are known from longer windows.
@@ -471,6 +505,7 @@ mod tests {
         open: Vec<row::OpenVisit>,
         ended: Vec<row::Visit>,
         next: i64,
+        settled_ms: i64,
     }
 
     impl Kept {
@@ -486,12 +521,13 @@ mod tests {
                                0 AS authoritative_source, now() AS first_seen_at
                            FROM range(1, 4);
                        INSERT INTO store.clients BY NAME
-                           SELECT range::INTEGER AS client_key, 0 AS kind, 'c' || range AS client_id, now() AS first_seen_at
+                           SELECT range::INTEGER AS client_key, range % 4 AS kind, 'c' || range AS client_id, now() AS first_seen_at
                            FROM range(1, 5)";
             store.connection().unwrap().execute_batch(sql).unwrap();
-            store.past().settle(9 * DAY_MS);
+            let settled_ms = 7 * DAY_MS;
+            store.past().settle(settled_ms);
             let writer = Writer::new(&store).unwrap();
-            Kept { _dir: dir, store, writer, open: Vec::new(), ended: Vec::new(), next: 1 }
+            Kept { _dir: dir, store, writer, open: Vec::new(), ended: Vec::new(), next: 1, settled_ms }
         }
 
         fn enter(&mut self, area: i32, client: i32, entered_h: i64) -> row::OpenVisit {
@@ -522,6 +558,8 @@ mod tests {
                         Scope { site: site.map(str::to_owned), area: area.map(str::to_owned), ..Scope::default() };
                     self.store
                         .read(|conn| {
+                            let now = occupancy::kept(&self.store, conn, &scope).unwrap();
+                            assert_eq!(now, Some(occupancy::stored(conn, &scope).unwrap()), "{scope:?}");
                             let areas = plans::areas_asked(conn, &scope).unwrap();
                             let asked = |past| VisitQuestion { conn, past, areas: &areas, scope: &scope, filter };
                             let sorted = |past| {
@@ -530,6 +568,15 @@ mod tests {
                                 spans
                             };
                             assert_eq!(sorted(past), sorted(&nothing), "{scope:?}");
+                            if filter.min_dwell_s.is_none() {
+                                let spans = sorted(past).into_iter();
+                                let mut spans: Vec<_> = spans
+                                    .filter(|span| span.touches(filter.from_ms, filter.to_ms))
+                                    .map(|span| (span.entered_ms, span.exited_ms()))
+                                    .collect();
+                                spans.sort();
+                                assert_eq!(self.listed(conn, &scope, filter), spans, "{scope:?}");
+                            }
                             let sorted = |past| {
                                 let mut flows = asked(past).flows(7200.0).unwrap();
                                 flows.sort_by(|a, b| (&a.from_id, &a.to_id).cmp(&(&b.from_id, &b.to_id)));
@@ -551,6 +598,16 @@ mod tests {
                         .unwrap();
                 }
             }
+        }
+
+        /// When visits began and ended, as a list of visits tells.
+        fn listed(&self, conn: &Connection, scope: &Scope, filter: SpanFilter) -> Vec<(i64, Option<i64>)> {
+            let SpanFilter { from_ms, to_ms, .. } = filter;
+            let all = VisitFilter { from_ms, to_ms, client: None, min_dwell_s: None, after: 0, limit: 1_000 };
+            let found = queries::visits(conn, self.store.areas(), scope, &all).unwrap();
+            let mut listed: Vec<_> = found.into_iter().map(|visit| (visit.entered_ms, visit.exited_ms)).collect();
+            listed.sort();
+            listed
         }
 
         fn take(&mut self, step: Step) {
@@ -585,7 +642,17 @@ mod tests {
                     let since_ms = visit.exited_at.0;
                     self.commit(since_ms, Drain { open_visits: vec![open], no_longer_ended, ..Drain::default() });
                 }
-                Step::Leave { .. } | Step::GoOn { .. } => {}
+                Step::Settle { hours } => {
+                    self.settled_ms += hours * HOUR_MS;
+                    self.store.past().settle(self.settled_ms);
+                }
+                Step::Erase { place } if !self.ended.is_empty() => {
+                    let visit = self.ended.remove(place.index(self.ended.len()));
+                    let _change = self.store.past().change_any();
+                    let sql = format!("DELETE FROM store.visits WHERE visit_key = {}", visit.visit_key);
+                    self.writer.in_transaction(|conn| Ok(conn.execute_batch(&sql)?)).unwrap();
+                }
+                Step::Leave { .. } | Step::GoOn { .. } | Step::Erase { .. } => {}
                 Step::Ask { from_h, hours, min_dwell_s } => {
                     let (from_ms, to_ms) = (from_h * HOUR_MS + 1, (from_h + hours) * HOUR_MS);
                     self.ask(SpanFilter { from_ms, to_ms, min_dwell_s });

@@ -142,6 +142,7 @@ impl Writer {
             }
             outbox::enqueue(conn, &drain.notices)
         });
+        past.came(drain, done.is_ok());
         if drain.concerns_places() {
             areas.forget();
         }
