@@ -737,7 +737,7 @@ mod tests {
         assert_eq!(count(&past.view(&conn, 2 * DAY_MS, 3 * DAY_MS - 1).unwrap().unwrap()), 24);
         let none = past.view(&conn, 8 * DAY_MS, 10 * DAY_MS).unwrap().unwrap();
         assert_eq!((none.end_ms(), count(&none)), (8 * DAY_MS, 0));
-        // Days 6 and 7 are known, and 3 to 7; 1 and 2 are not.
+        // Days 2 to 7 are kept: those after the window come along, as long as each of them is there.
         let on = past.view_on(&conn, 5 * DAY_MS, 6 * DAY_MS - 1).unwrap().unwrap();
         assert_eq!((on.end_ms(), count(&on)), (8 * DAY_MS, 3 * 24));
         past.settle(9 * DAY_MS);
