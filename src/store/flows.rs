@@ -1,6 +1,5 @@
 //! From which area to which clients go: the settled days from memory, client by client, the rest from the file.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use duckdb::types::Value;
@@ -8,7 +7,7 @@ use duckdb::types::Value;
 use super::StoreError;
 use super::columns::ask_columns;
 use super::past::{DAY_MS, Day, PastVisit, each_client, middle_client};
-use super::plans::AreaAsked;
+use super::plans::areas_by_key;
 use super::spans::{Chosen, SpanFilter, VisitQuestion};
 use crate::model::grouping;
 use crate::model::movement::{Flows, STAYS, Step};
@@ -35,7 +34,7 @@ impl VisitQuestion<'_> {
             Some(flows) => flows,
             None => Flows::of(&self.steps(&chosen, flow_gap_s)?, self.filter.from_ms, gap_ms),
         };
-        let areas: HashMap<i32, &AreaAsked> = self.areas.iter().map(|area| (area.key, area)).collect();
+        let areas = areas_by_key(self.areas);
         let area = |key: i32| areas.get(&key).map(|area| (area.id.clone(), area.name.clone())).unwrap_or_default();
         let mut rows: Vec<FlowRow> = flows
             .counted()

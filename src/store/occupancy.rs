@@ -3,7 +3,7 @@
 use duckdb::Connection;
 
 use super::queries::{Scope, ask};
-use super::restore::{area_kind, source};
+use super::restore::{area_kind, client_kind, source};
 use super::spans::Chosen;
 use super::{Store, StoreError};
 use crate::model::ids::{AreaKind, SiteKey};
@@ -47,7 +47,7 @@ pub(super) fn kept(store: &Store, conn: &Connection, scope: &Scope) -> Result<Op
     let is_wanted = |kind: u8| scope.client_kind.is_none_or(|wanted| kind == wanted as u8);
     let is_known = store.past().each_open(conn, chosen.range(), is_asked_for, |area, kind| {
         if is_wanted(kind) {
-            counts[area.abs_diff(least) as usize][usize::from(kind) % 4] += 1;
+            counts[area.abs_diff(least) as usize][client_kind(kind) as usize] += 1;
         }
     })?;
     let rows = areas.iter().map(|area| OccupancyRow {

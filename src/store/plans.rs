@@ -2,6 +2,8 @@
 //!
 //! `at_ms` in a question: Unix milliseconds of the server's clock; `None` asks for what is valid now.
 
+use std::collections::HashMap;
+
 use duckdb::Connection;
 use duckdb::types::Value;
 
@@ -297,6 +299,11 @@ pub fn areas_asked(conn: &Connection, scope: &Scope) -> Result<Vec<AreaAsked>, S
             source: source(row.get(11)?),
         })
     })
+}
+
+/// To look areas up by the keys that rows have.
+pub(super) fn areas_by_key(areas: &[AreaAsked]) -> HashMap<i32, &AreaAsked> {
+    areas.iter().map(|area| (area.key, area)).collect()
 }
 
 /// Areas a with their versions v as they are now.

@@ -1,14 +1,12 @@
 //! One function per question, returning typed rows. Every one reads what was committed.
 
-use std::collections::HashMap;
-
 use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
 use super::columns::ask_columns;
 use super::kept_areas::KeptAreas;
-use super::plans::{AreaAsked, areas_asked, of_areas};
+use super::plans::{areas_asked, areas_by_key, of_areas};
 use super::restore::{RuleSettings, area_kind, client_kind, ended, pseudonyms, source};
 use crate::model::grouping;
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
@@ -398,16 +396,14 @@ pub fn visits(
     })?;
     let ids =
         kept.ids(conn, found.iter().map(|(place, _)| place.site), found.iter().filter_map(|(place, _)| place.map))?;
-    let by_key = |areas: &[AreaAsked]| -> HashMap<i32, AreaAsked> {
-        areas.iter().map(|area| (area.key, area.clone())).collect()
-    };
-    let mut areas = by_key(&areas);
-    if !found.iter().all(|(place, _)| areas.contains_key(&place.area)) {
-        // One was met since.
-        areas = by_key(&areas_asked(conn, scope)?);
+    let met_since;
+    let mut by_key = areas_by_key(&areas);
+    if !found.iter().all(|(place, _)| by_key.contains_key(&place.area)) {
+        met_since = areas_asked(conn, scope)?;
+        by_key = areas_by_key(&met_since);
     }
     let named = found.into_iter().filter_map(|(place, visit)| {
-        let area = areas.get(&place.area)?;
+        let area = by_key.get(&place.area)?;
         Some(VisitRow {
             site_id: ids.site(place.site).unwrap_or_default(),
             map_id: place.map.and_then(|map| ids.map(map)),
