@@ -13,7 +13,7 @@ use crate::model::ids::Id;
 use crate::model::time::rfc3339;
 use crate::model::visit::Ended;
 use crate::problem::Problem;
-use crate::store::queries::{self, VisitFilter, VisitRow};
+use crate::store::visits::{self, VisitFilter, VisitRow};
 
 const LIMIT_DEFAULT: i64 = 1_000;
 const LIMIT_MAX: i64 = 10_000;
@@ -40,7 +40,7 @@ pub async fn list(
     };
     let store = api.store.clone();
     api.question(move |conn| {
-        let mut rows = queries::visits(conn, store.areas(), &scope, &filter)?;
+        let mut rows = visits::visits(&store, conn, &scope, &filter)?;
         if rows.is_empty() {
             // Of nothing there is nothing, but of what is unknown that is said.
             require_areas(&store, conn, &scope)?;

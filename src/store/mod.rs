@@ -32,6 +32,7 @@ pub mod row;
 pub mod sites;
 pub mod spans;
 pub mod sql;
+pub mod visits;
 pub mod writer;
 
 use std::collections::BTreeSet;

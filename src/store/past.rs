@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use duckdb::Connection;
 use duckdb::types::Value;
+use rustc_hash::FxHashMap;
 
 use super::StoreError;
 use super::columns::ask_columns;
@@ -30,15 +31,36 @@ pub struct PastVisit {
     pub client: i32,
     pub entered_ms: i64,
     pub visit: i64,
-    /// `i64::MAX` while it goes on.
+    /// [`OPEN_MS`] while it goes on.
     pub exited_ms: i64,
     pub area: i32,
     pub source: u8,
+    /// As it is stored; without a meaning while the visit goes on.
+    pub ended: u8,
+    /// [`NO_MAP`] on none.
+    pub map: i32,
+    pub area_version: i32,
 }
+
+/// In place of a map's key.
+pub(super) const NO_MAP: i32 = -1;
+
+/// When what goes on ends.
+pub(super) const OPEN_MS: i64 = i64::MAX;
 
 impl PastVisit {
     pub fn is_open(&self) -> bool {
-        self.exited_ms == i64::MAX
+        self.exited_ms == OPEN_MS
+    }
+
+    pub fn map(&self) -> Option<i32> {
+        Some(self.map).filter(|map| *map != NO_MAP)
+    }
+
+    /// What it shares with others.
+    fn common(&self) -> Common {
+        let PastVisit { area, source, ended, map, area_version, .. } = *self;
+        Common { area, source, ended, map, area_version }
     }
 }
 
@@ -52,6 +74,9 @@ impl From<&row::Visit> for PastVisit {
             exited_ms: row.exited_at.0,
             area: row.area_key,
             source: row.source,
+            ended: row.ended,
+            map: row.map_key.unwrap_or(NO_MAP),
+            area_version: row.area_version,
         }
     }
 }
@@ -63,14 +88,27 @@ impl From<&row::OpenVisit> for PastVisit {
             client: row.client_key,
             entered_ms: row.entered_at.0,
             visit: row.visit_key,
-            exited_ms: i64::MAX,
+            exited_ms: OPEN_MS,
             area: row.area_key,
             source: row.source,
+            ended: 0,
+            map: row.map_key.unwrap_or(NO_MAP),
+            area_version: row.area_version,
         }
     }
 }
 
-/// The visits that ended on one day of UTC, by site, client and entry. 29 bytes each.
+/// What many visits of a day have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Common {
+    area: i32,
+    source: u8,
+    ended: u8,
+    map: i32,
+    area_version: i32,
+}
+
+/// The visits that ended on one day of UTC, by site, client and entry. 28 bytes each.
 #[derive(Debug, Default)]
 pub struct Day {
     sites: Vec<OfSite>,
@@ -80,18 +118,31 @@ pub struct Day {
     visits: Vec<i64>,
     /// Since the day began.
     exited_ms: Vec<u32>,
-    areas: Vec<i32>,
-    sources: Vec<u8>,
+    /// Which of what their site's visits have in common.
+    commons: Vec<u32>,
 }
 
-/// Where a site's visits are, and between which keys their areas.
+/// Where a site's visits are, and what they have in common.
 #[derive(Debug)]
 struct OfSite {
     site: i32,
     places: Range<usize>,
+    commons: Vec<Common>,
+    /// Between which keys their areas are.
     areas: RangeInclusive<i32>,
     /// The earliest entry.
     first_ms: i64,
+}
+
+impl OfSite {
+    fn bytes(&self) -> usize {
+        size_of::<OfSite>() + size_of_val(&self.commons[..])
+    }
+
+    /// Of what visits have in common, whether it is asked for.
+    fn asked(&self, is_asked_for: impl Fn(i32, u8) -> bool) -> Vec<bool> {
+        self.commons.iter().map(|common| is_asked_for(common.area, common.source)).collect()
+    }
 }
 
 /// More days than this are not looked at.
@@ -106,20 +157,30 @@ const RUNS_MAX: usize = 3;
 const FEW: usize = 100_000;
 
 /// What a visit takes.
-const VISIT_BYTES: usize = 4 + 8 + 8 + 4 + 4 + 1;
+const VISIT_BYTES: usize = 4 + 8 + 8 + 4 + 4;
 
 impl Day {
     fn new(number: i64, mut visits: Vec<PastVisit>) -> Day {
         visits.sort_unstable();
         let begin_ms = number * DAY_MS;
-        let mut sites = Vec::new();
+        let (mut sites, mut commons) = (Vec::new(), Vec::with_capacity(visits.len()));
         let mut begin = 0;
         for of_site in visits.chunk_by(|one, next| one.site == next.site) {
-            let areas = || of_site.iter().map(|visit| visit.area);
+            let mut numbers = FxHashMap::default();
+            let mut in_common = Vec::new();
+            commons.extend(of_site.iter().map(|visit| {
+                *numbers.entry(visit.common()).or_insert_with_key(|common| {
+                    in_common.push(*common);
+                    in_common.len() as u32 - 1
+                })
+            }));
+            let areas = || in_common.iter().map(|common| common.area);
             let areas = areas().min().unwrap_or(0)..=areas().max().unwrap_or(0);
             let first_ms = of_site.iter().map(|visit| visit.entered_ms).min().unwrap_or(begin_ms);
-            sites.push(OfSite { site: of_site[0].site, places: begin..begin + of_site.len(), areas, first_ms });
-            begin += of_site.len();
+            let places = begin..begin + of_site.len();
+            begin = places.end;
+            in_common.shrink_to_fit();
+            sites.push(OfSite { site: of_site[0].site, places, commons: in_common, areas, first_ms });
         }
         Day {
             sites,
@@ -128,13 +189,13 @@ impl Day {
             entered_ms: visits.iter().map(|visit| visit.entered_ms).collect(),
             visits: visits.iter().map(|visit| visit.visit).collect(),
             exited_ms: visits.iter().map(|visit| (visit.exited_ms - begin_ms) as u32).collect(),
-            areas: visits.iter().map(|visit| visit.area).collect(),
-            sources: visits.iter().map(|visit| visit.source).collect(),
+            commons,
         }
     }
 
     fn bytes(&self) -> usize {
-        self.clients.len() * VISIT_BYTES + self.sites.len() * size_of::<OfSite>() + size_of::<Day>()
+        let of_sites: usize = self.sites.iter().map(OfSite::bytes).sum();
+        self.clients.len() * VISIT_BYTES + of_sites + size_of::<Day>()
     }
 
     /// Sites with visits of the areas between two keys that began before an instant.
@@ -148,16 +209,28 @@ impl Day {
         self.sites(between, to_ms).map(|of| of.places.len()).sum()
     }
 
-    fn visit(&self, site: i32, at: usize) -> PastVisit {
+    fn visit(&self, of: &OfSite, at: usize) -> PastVisit {
+        let Common { area, source, ended, map, area_version } = of.commons[self.commons[at] as usize];
         PastVisit {
-            site,
+            site: of.site,
             client: self.clients[at],
             entered_ms: self.entered_ms[at],
             visit: self.visits[at],
             exited_ms: self.begin_ms + i64::from(self.exited_ms[at]),
-            area: self.areas[at],
-            source: self.sources[at],
+            area,
+            source,
+            ended,
+            map,
+            area_version,
         }
+    }
+
+    /// Where the visits of clients in a range are among those of a site.
+    fn of_clients(&self, of: &OfSite, clients: &RangeInclusive<i32>) -> Range<usize> {
+        let own = &self.clients[of.places.clone()];
+        let begin = own.partition_point(|client| client < clients.start());
+        let end = own.partition_point(|client| client <= clients.end());
+        of.places.start + begin..of.places.start + end
     }
 
     /// The visits of the areas between two keys that are asked for; of a site where none began before an instant, none.
@@ -169,9 +242,17 @@ impl Day {
         mut take: impl FnMut(PastVisit),
     ) {
         for of in self.sites(between, to_ms) {
-            for at in of.places.clone().filter(|at| is_asked_for(self.areas[*at], self.sources[*at])) {
-                take(self.visit(of.site, at));
+            let asked = of.asked(&is_asked_for);
+            for at in of.places.clone().filter(|at| asked[self.commons[*at] as usize]) {
+                take(self.visit(of, at));
             }
+        }
+    }
+
+    /// The visits of a client.
+    pub fn each_of_client(&self, client: i32, mut take: impl FnMut(PastVisit)) {
+        for of in &self.sites {
+            self.of_clients(of, &(client..=client)).for_each(|at| take(self.visit(of, at)));
         }
     }
 }
@@ -300,7 +381,7 @@ impl Known {
 impl Past {
     pub fn new(bytes_max: usize) -> Past {
         // A quarter beside the days.
-        let recent = Recent::new(bytes_max / 4 / size_of::<PastVisit>());
+        let recent = Recent::new(bytes_max / 4 / (size_of::<PastVisit>() + size_of::<i32>()));
         Past { bytes_max, state: Mutex::default(), recent }
     }
 
@@ -364,6 +445,18 @@ impl Past {
         self.recent.each(conn, settled_ms, end_ms, between, is_asked_for, take)
     }
 
+    /// Hands on the visits of a client that had not ended at an instant; `false`: the file is to be asked.
+    pub fn each_recent_of_client(
+        &self,
+        conn: &Connection,
+        end_ms: i64,
+        client: i32,
+        take: impl FnMut(PastVisit),
+    ) -> Result<bool, StoreError> {
+        let Some(settled_ms) = self.settled_ms() else { return Ok(false) };
+        self.recent.each_of_client(conn, settled_ms, end_ms, client, take)
+    }
+
     /// Hands on the area of each visit of these areas that is open, and the kind of its client, as it is stored; `false`: the
     /// file is to be asked.
     pub fn each_open(
@@ -391,6 +484,12 @@ impl Past {
     /// The same, and all settled days after it where these are kept: then what ended later is known without the file.
     pub fn view_on(&self, conn: &Connection, from_ms: i64, to_ms: i64) -> Result<Option<View>, StoreError> {
         self.view_of(conn, from_ms, to_ms, true)
+    }
+
+    /// The same where all of these days are kept: for a question of which the answer is soon found in the file, too.
+    pub fn view_if_kept(&self, from_ms: i64, to_ms: i64) -> Option<View> {
+        let Wanted { mark, days, .. } = self.begin(from_ms, to_ms, true)?;
+        Some(View { mark, days: days.into_iter().collect::<Option<_>>()? })
     }
 
     fn view_of(&self, conn: &Connection, from_ms: i64, to_ms: i64, goes_on: bool) -> Result<Option<View>, StoreError> {
@@ -481,7 +580,8 @@ impl Past {
 
     /// Days from the file; `None` where there is no room for them.
     fn read(&self, conn: &Connection, numbers: Range<i64>) -> Result<Option<Vec<Arc<Day>>>, StoreError> {
-        let sql = "SELECT site_key, client_key, epoch_ms(entered_at), visit_key, epoch_ms(exited_at), area_key, source
+        let sql = "SELECT site_key, client_key, epoch_ms(entered_at), visit_key, epoch_ms(exited_at), area_key, source,
+                       ended, coalesce(map_key, -1), area_version
                    FROM store.visits
                    WHERE exited_at >= epoch_ms($1::BIGINT)::TIMESTAMPTZ AND exited_at < epoch_ms($2::BIGINT)::TIMESTAMPTZ";
         let (mut read, mut bytes) = (Vec::new(), 0);
@@ -646,22 +746,21 @@ pub fn each_client(
         let begin = recent.partition_point(|visit| visit.site < site);
         let end = recent.partition_point(|visit| visit.site <= site);
         let mut of_site = recent[begin..end].iter().filter(|visit| clients.contains(&visit.client)).peekable();
-        let mut places: Vec<(&Day, Range<usize>)> = Vec::new();
+        let mut places: Vec<(&Day, &OfSite, Vec<bool>, Range<usize>)> = Vec::new();
         for day in days {
-            places.extend(day.sites(between.clone(), i64::MAX).filter(|of| of.site == site).map(|of| {
-                let own = &day.clients[of.places.clone()];
-                let begin = own.partition_point(|client| client < clients.start());
-                let end = own.partition_point(|client| client <= clients.end());
-                (&**day, of.places.start + begin..of.places.start + end)
-            }));
+            places.extend(
+                day.sites(between.clone(), i64::MAX)
+                    .filter(|of| of.site == site)
+                    .map(|of| (&**day, of, of.asked(&is_asked_for), day.of_clients(of, &clients))),
+            );
         }
         loop {
-            let next = places.iter().filter(|(_, own)| !own.is_empty()).map(|(day, own)| day.clients[own.start]);
+            let next = places.iter().filter(|(.., own)| !own.is_empty()).map(|(day, .., own)| day.clients[own.start]);
             let Some(client) = next.chain(of_site.peek().map(|visit| visit.client)).min() else { break };
-            for (day, own) in &mut places {
+            for (day, of, asked, own) in &mut places {
                 while own.start < own.end && day.clients[own.start] == client {
-                    if is_asked_for(day.areas[own.start], day.sources[own.start]) {
-                        found.push(day.visit(site, own.start));
+                    if asked[day.commons[own.start] as usize] {
+                        found.push(day.visit(of, own.start));
                     }
                     own.start += 1;
                 }
@@ -684,6 +783,7 @@ pub fn each_visit(
         let (sites, clients, entered_ms, visits) =
             (batch.integers(0)?, batch.integers(1)?, batch.longs(2)?, batch.longs(3)?);
         let (exited_ms, areas, sources) = (batch.longs(4)?, batch.integers(5)?, batch.bytes(6)?);
+        let (ended, maps, versions) = (batch.bytes(7)?, batch.integers(8)?, batch.integers(9)?);
         for row in 0..batch.rows() {
             take(PastVisit {
                 site: sites[row],
@@ -693,6 +793,9 @@ pub fn each_visit(
                 exited_ms: exited_ms[row],
                 area: areas[row],
                 source: sources[row],
+                ended: ended[row],
+                map: maps[row],
+                area_version: versions[row],
             });
         }
         Ok(())
@@ -707,12 +810,13 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         let sql = "CREATE SCHEMA store;
             CREATE TABLE store.open_visits (visit_key BIGINT, site_key INTEGER, client_key INTEGER, area_key INTEGER,
-                source UTINYINT, entered_at TIMESTAMPTZ);
+                source UTINYINT, entered_at TIMESTAMPTZ, map_key INTEGER, area_version INTEGER);
             CREATE TABLE store.visits (visit_key BIGINT, site_key INTEGER, client_key INTEGER, area_key INTEGER,
-                source UTINYINT, entered_at TIMESTAMPTZ, exited_at TIMESTAMPTZ);
+                source UTINYINT, entered_at TIMESTAMPTZ, exited_at TIMESTAMPTZ, ended UTINYINT, map_key INTEGER,
+                area_version INTEGER);
             INSERT INTO store.visits
                 SELECT range, 1, range % 7, range % 3, 0, epoch_ms(range * 3600000)::TIMESTAMPTZ,
-                    epoch_ms(range * 3600000 + 60000)::TIMESTAMPTZ
+                    epoch_ms(range * 3600000 + 60000)::TIMESTAMPTZ, 0, NULL, 1
                 FROM range(240)";
         conn.execute_batch(sql).unwrap();
         conn
@@ -777,7 +881,8 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_may_be() {
-        let day = Day::new(0, vec![]).bytes() + size_of::<OfSite>() + 24 * VISIT_BYTES;
+        let of_site = size_of::<OfSite>() + 3 * size_of::<Common>();
+        let day = Day::new(0, vec![]).bytes() + of_site + 24 * VISIT_BYTES;
         let (conn, past) = (conn(), Past::new(3 * day));
         past.settle(9 * DAY_MS);
         for first in 0..6 {

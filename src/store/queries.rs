@@ -6,13 +6,12 @@ use duckdb::{Connection, Row, ToSql, params_from_iter};
 use super::StoreError;
 use super::columns::ask_columns;
 use super::kept_areas::KeptAreas;
-use super::plans::{areas_asked, areas_by_key, of_areas};
-use super::restore::{RuleSettings, area_kind, client_kind, ended, pseudonyms, source};
+use super::restore::{RuleSettings, area_kind, client_kind, pseudonyms};
 use crate::model::grouping;
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
 use crate::model::movement::{self, Stand};
 use crate::model::settings::Pseudonyms;
-use crate::model::visit::{Ended, Source};
+use crate::model::visit::Source;
 
 /// Which areas and whose visits a question is about; `None` leaves a thing open.
 #[derive(Clone, Debug, Default)]
@@ -232,7 +231,8 @@ pub fn track(
     limit: i64,
 ) -> Result<Vec<TrackRow>, StoreError> {
     let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::BigInt(limit)];
-    let sql = of_clients(include_str!("sql/track.sql"), clients);
+    let of_clients = format!("AND {}", listed(clients.iter().map(|key| key.0.cast_signed())));
+    let sql = include_str!("sql/track.sql").replace("/*of clients*/", &of_clients);
     // Places by their keys, and then what is told as it is.
     let found: Vec<((i32, i32), TrackRow)> = ask(conn, &sql, params, |row| {
         let fix = TrackRow {
@@ -255,16 +255,11 @@ pub fn track(
     Ok(named.collect())
 }
 
-/// Puts into a question which clients it is about. Keys that are known when it is planned are looked for as rows are read, not
-/// joined to them.
-fn of_clients(sql: &str, keys: &[ClientKey]) -> String {
-    sql.replace("/*of a client*/", &format!("AND client_key IN ({})", listed(keys)))
-}
-
-/// Keys as a list for IN; of none one that has nobody.
-fn listed(keys: &[ClientKey]) -> String {
-    let keys: Vec<String> = keys.iter().map(|key| key.0.to_string()).collect();
-    if keys.is_empty() { "NULL".to_owned() } else { keys.join(", ") }
+/// The condition that rows are of these clients. Keys that are known when a question is planned are looked for as rows are
+/// read, not joined to them.
+pub(super) fn listed(clients: impl Iterator<Item = i32>) -> String {
+    let keys: Vec<String> = clients.map(|key| key.to_string()).collect();
+    if keys.is_empty() { "false".to_owned() } else { format!("client_key IN ({})", keys.join(", ")) }
 }
 
 /// Asks one thing more, if there is a value for it, whose parameter comes after those there are and stands where the condition
@@ -317,110 +312,6 @@ pub fn newest_since(conn: &Connection, after: i64, limit: i64) -> Result<Vec<New
             y_m: row.get(7)?,
         })
     })
-}
-
-/// Which visits, beside their scope and window.
-#[derive(Clone, Debug)]
-pub struct VisitFilter {
-    pub from_ms: i64,
-    pub to_ms: i64,
-    pub client: Option<String>,
-    pub min_dwell_s: Option<f64>,
-    /// The key of the last visit already read; 0 from the beginning.
-    pub after: i64,
-    pub limit: i64,
-}
-
-/// One visit as people read it.
-#[derive(Clone, Debug)]
-pub struct VisitRow {
-    pub key: i64,
-    pub site_id: String,
-    pub map_id: Option<String>,
-    pub area_kind: AreaKind,
-    pub area_id: String,
-    pub area_name: Option<String>,
-    pub client_kind: ClientKind,
-    pub client_id: String,
-    pub client_name: Option<String>,
-    pub source: Source,
-    pub entered_ms: i64,
-    /// `None` while it goes on, and then so is `ended`.
-    pub exited_ms: Option<i64>,
-    pub ended: Option<Ended>,
-    pub area_version: i64,
-}
-
-/// The visits of the areas that a scope names, by key, up to the filter's limit.
-pub fn visits(
-    conn: &Connection,
-    kept: &KeptAreas,
-    scope: &Scope,
-    filter: &VisitFilter,
-) -> Result<Vec<VisitRow>, StoreError> {
-    let areas = kept.of(conn, scope)?;
-    let mut params: Vec<Value> =
-        [filter.from_ms, filter.to_ms, filter.after, filter.limit].into_iter().map(Value::BigInt).collect();
-    let of_areas = format!("AND {}", of_areas(&areas, scope, &mut params));
-    let mut sql = include_str!("sql/visits.sql").replace("/*of areas*/", &of_areas);
-    if let Some(client) = &filter.client {
-        let keys: Vec<ClientKey> = client_keys(conn, client)?.into_iter().map(|(key, _)| key).collect();
-        sql = of_clients(&sql, &keys);
-    }
-    let mut conditions = String::new();
-    let mut also = |condition: &str, value| also(&mut conditions, &mut params, condition, value);
-    also("k.kind = ?", scope.client_kind.map(|kind| Value::UTinyInt(kind as u8)));
-    also("k.is_randomised = ?", scope.is_randomised.map(Value::Boolean));
-    let min_dwell_s = filter.min_dwell_s.map(Value::Double);
-    also("epoch_ms(e.exited_at) - epoch_ms(e.entered_at) >= 1000 * ?", min_dwell_s);
-    let sql = sql.replace("/*of visits*/", &conditions);
-    let found: Vec<(VisitPlace, VisitRow)> = ask(conn, &sql, params, |row| {
-        let place = VisitPlace { site: row.get(1)?, map: row.get(2)?, area: row.get(3)? };
-        let visit = VisitRow {
-            key: row.get(0)?,
-            site_id: String::new(),
-            map_id: None,
-            area_kind: AreaKind::Zone,
-            area_id: String::new(),
-            area_name: None,
-            client_kind: client_kind(row.get(4)?),
-            client_id: row.get(5)?,
-            client_name: row.get(6)?,
-            source: source(row.get(7)?),
-            entered_ms: row.get(8)?,
-            exited_ms: row.get(9)?,
-            ended: row.get::<_, Option<u8>>(10)?.map(ended),
-            area_version: row.get(11)?,
-        };
-        Ok((place, visit))
-    })?;
-    let ids =
-        kept.ids(conn, found.iter().map(|(place, _)| place.site), found.iter().filter_map(|(place, _)| place.map))?;
-    let met_since;
-    let mut by_key = areas_by_key(&areas);
-    if !found.iter().all(|(place, _)| by_key.contains_key(&place.area)) {
-        met_since = areas_asked(conn, scope)?;
-        by_key = areas_by_key(&met_since);
-    }
-    let named = found.into_iter().filter_map(|(place, visit)| {
-        let area = by_key.get(&place.area)?;
-        Some(VisitRow {
-            site_id: ids.site(place.site).unwrap_or_default(),
-            map_id: place.map.and_then(|map| ids.map(map)),
-            area_kind: area.kind,
-            area_id: area.id.clone(),
-            area_name: area.name.clone(),
-            ..visit
-        })
-    });
-    Ok(named.collect())
-}
-
-/// Where a visit was, by keys.
-struct VisitPlace {
-    site: i32,
-    map: Option<i32>,
-    area: i32,
 }
 
 /// A site and its settings.
@@ -497,7 +388,8 @@ pub fn client_ids(conn: &Connection, keys: &[ClientKey]) -> Result<Vec<(ClientKe
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("SELECT client_key, client_id FROM store.clients WHERE client_key IN ({})", listed(keys));
+    let of_clients = listed(keys.iter().map(|key| key.0.cast_signed()));
+    let sql = format!("SELECT client_key, client_id FROM store.clients WHERE {of_clients}");
     let mut statement = conn.prepare(&sql)?;
     let found = statement.query_map([], |row| Ok((ClientKey(row.get(0)?), row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)

@@ -77,6 +77,8 @@ struct Visits {
 struct OfArea {
     /// In the order in which they ended, mostly.
     ended: Vec<PastVisit>,
+    /// Whose they are, to look through for one client.
+    clients: Vec<i32>,
     open: FxHashMap<i64, PastVisit>,
 }
 
@@ -171,6 +173,28 @@ impl Recent {
             let ended = of.ended.iter().filter(|visit| visit.exited_ms >= end_ms);
             let asked = ended.chain(of.open.values()).filter(|visit| is_asked_for(visit.area, visit.source));
             asked.copied().for_each(&mut take);
+        }
+        Ok(true)
+    }
+
+    /// Hands on the visits of a client that had not ended at an instant; `false`: the file is to be asked.
+    pub fn each_of_client(
+        &self,
+        conn: &Connection,
+        since_ms: i64,
+        end_ms: i64,
+        client: i32,
+        mut take: impl FnMut(PastVisit),
+    ) -> Result<bool, StoreError> {
+        let state = self.kept(conn, since_ms)?;
+        let Kept::There(visits) = &state.kept else { return Ok(false) };
+        if end_ms < visits.since_ms {
+            return Ok(false);
+        }
+        for of in visits.areas.values() {
+            let ended = of.clients.iter().zip(&of.ended).filter(|(own, _)| **own == client).map(|(_, visit)| visit);
+            let open = of.open.values().filter(|visit| visit.client == client);
+            ended.filter(|visit| visit.exited_ms >= end_ms).chain(open).copied().for_each(&mut take);
         }
         Ok(true)
     }
@@ -295,10 +319,11 @@ impl Visits {
     }
 
     fn take(&mut self, Moved { visit, had_ended }: Moved) {
-        let OfArea { ended, open } = self.areas.entry(visit.area).or_default();
+        let OfArea { ended, clients, open } = self.areas.entry(visit.area).or_default();
         let before = ended.len() + open.len();
         if had_ended && let Some(place) = ended.iter().rposition(|other| other.visit == visit.visit) {
             ended.remove(place);
+            clients.remove(place);
         }
         if visit.is_open() {
             open.insert(visit.visit, visit);
@@ -306,6 +331,7 @@ impl Visits {
             open.remove(&visit.visit);
             if visit.exited_ms >= self.since_ms {
                 ended.push(visit);
+                clients.push(visit.client);
             }
         }
         self.count = self.count + ended.len() + open.len() - before;
@@ -315,6 +341,7 @@ impl Visits {
         self.since_ms = since_ms;
         for of in self.areas.values_mut() {
             of.ended.retain(|visit| visit.exited_ms >= since_ms);
+            of.clients = of.ended.iter().map(|visit| visit.client).collect();
         }
         self.areas.retain(|_, of| !(of.ended.is_empty() && of.open.is_empty()));
         self.count = self.areas.values().map(|of| of.ended.len() + of.open.len()).sum();

@@ -438,8 +438,8 @@ mod tests {
     use crate::store::occupancy;
     use crate::store::past::DAY_MS;
     use crate::store::plans;
-    use crate::store::queries::{self, VisitFilter};
     use crate::store::row::{self, Instant};
+    use crate::store::visits::{self, VisitFilter, VisitRow};
     use crate::store::writer::{Drain, Writer};
     use crate::store::{Store, StoreOptions};
 
@@ -520,6 +520,8 @@ mod tests {
                            SELECT range::INTEGER AS area_key, 0 AS kind, 'a' || range AS area_id, (1 + range // 3)::INTEGER AS site_key,
                                0 AS authoritative_source, now() AS first_seen_at
                            FROM range(1, 4);
+                       INSERT INTO store.maps BY NAME
+                           SELECT range::INTEGER AS map_key, 'm' || range AS map_id, now() AS first_seen_at FROM range(1, 4);
                        INSERT INTO store.clients BY NAME
                            SELECT range::INTEGER AS client_key, range % 4 AS kind, 'c' || range AS client_id, now() AS first_seen_at
                            FROM range(1, 5)";
@@ -535,9 +537,9 @@ mod tests {
             row::OpenVisit {
                 visit_key: self.next,
                 site_key: 1 + area / 3,
-                map_key: None,
+                map_key: (client > 2).then_some(area),
                 area_key: area,
-                area_version: 1,
+                area_version: self.next as i32 % 3,
                 client_key: client,
                 source: 0,
                 entered_at: Instant(entered_h * HOUR_MS),
@@ -568,6 +570,12 @@ mod tests {
                                 spans
                             };
                             assert_eq!(sorted(past), sorted(&nothing), "{scope:?}");
+                            let listed = self.listed(conn, &scope, filter, None);
+                            for client in ["c1", "c3"] {
+                                let own = listed.iter().filter(|visit| visit.client_id == client).cloned();
+                                let of_client = self.listed(conn, &scope, filter, Some(client));
+                                assert_eq!(of_client, own.collect::<Vec<_>>(), "{scope:?}");
+                            }
                             if filter.min_dwell_s.is_none() {
                                 let spans = sorted(past).into_iter();
                                 let mut spans: Vec<_> = spans
@@ -575,7 +583,10 @@ mod tests {
                                     .map(|span| (span.entered_ms, span.exited_ms()))
                                     .collect();
                                 spans.sort();
-                                assert_eq!(self.listed(conn, &scope, filter), spans, "{scope:?}");
+                                let mut listed: Vec<_> =
+                                    listed.iter().map(|visit| (visit.entered_ms, visit.exited_ms)).collect();
+                                listed.sort();
+                                assert_eq!(listed, spans, "{scope:?}");
                             }
                             let sorted = |past| {
                                 let mut flows = asked(past).flows(7200.0).unwrap();
@@ -600,14 +611,12 @@ mod tests {
             }
         }
 
-        /// When visits began and ended, as a list of visits tells.
-        fn listed(&self, conn: &Connection, scope: &Scope, filter: SpanFilter) -> Vec<(i64, Option<i64>)> {
-            let SpanFilter { from_ms, to_ms, .. } = filter;
-            let all = VisitFilter { from_ms, to_ms, client: None, min_dwell_s: None, after: 0, limit: 1_000 };
-            let found = queries::visits(conn, self.store.areas(), scope, &all).unwrap();
-            let mut listed: Vec<_> = found.into_iter().map(|visit| (visit.entered_ms, visit.exited_ms)).collect();
-            listed.sort();
-            listed
+        /// The list of all visits, which the file has, or of a client's, which memory has if it can.
+        fn listed(&self, conn: &Connection, scope: &Scope, filter: SpanFilter, client: Option<&str>) -> Vec<VisitRow> {
+            let SpanFilter { from_ms, to_ms, min_dwell_s } = filter;
+            let client = client.map(str::to_owned);
+            let filter = VisitFilter { from_ms, to_ms, client, min_dwell_s, after: 0, limit: 1_000 };
+            visits::visits(&self.store, conn, scope, &filter).unwrap()
         }
 
         fn take(&mut self, step: Step) {
@@ -672,7 +681,7 @@ mod tests {
             source: visit.source,
             entered_at: Instant(visit.entered_at.0),
             exited_at: Instant(visit.entered_at.0 + hours * HOUR_MS),
-            ended: 0,
+            ended: (hours % 2) as u8,
             clock_after: None,
         }
     }
