@@ -28,12 +28,12 @@ use crate::postgres::Postgres;
 use crate::privacy::KeyFile;
 use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
-use crate::retention;
 use crate::serve;
 use crate::store::writer::Writer;
 use crate::store::{Store, access as stored, forget, restore};
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
+use crate::{newest, retention};
 
 /// Of what is no page: nothing is loaded for it, and it stands in no frame.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -126,6 +126,7 @@ impl App {
         };
         // Answers to senders are too short to compress.
         let asked = api.router().merge(page::router()).layer(CompressionLayer::new());
+        tokio::spawn(newest::keep(store.clone(), pipeline.clone(), stopping.subscribe()));
         tokio::spawn(retention::keep(store.clone(), pipeline.clone(), config.retention(), clock, stopping.subscribe()));
         let read_timeout = Duration::from_secs_f64(config.server.read_timeout_s);
         let router = receiver

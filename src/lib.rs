@@ -18,6 +18,7 @@
 //! [`rebuild`], [`api`], [`postgres`], [`app`].
 
 pub mod model;
+pub mod newest;
 
 pub mod engine;
 pub mod floorplan;

@@ -14,7 +14,7 @@ pub fn violations(conn: &Connection, promise: &Promise) -> Result<u64, StoreErro
     Ok(conn.query_row(promise.sql, [], |row| row.get(0))?)
 }
 
-pub const PROMISES: [Promise; 12] = [
+pub const PROMISES: [Promise; 13] = [
     Promise {
         says: "every fix within the dedupe window is stored once",
         // A twin counts when it came within the window before the newest its client had shown by then.
@@ -31,6 +31,16 @@ pub const PROMISES: [Promise; 12] = [
             SELECT count(*) FROM numbered
             WHERE nth > 1 AND epoch_ms(event_at) >= epoch_ms(newest)
                 - (SELECT coalesce(min(dedupe_window_s), 86400) * 1000 FROM store.runs)",
+    },
+    Promise {
+        says: "no fix that was there is newer than its client's that is noted",
+        sql: "SELECT count(*) FROM (
+                SELECT site_key, client_key, max(event_at) AS newest_at, max(received_at) AS latest_receipt
+                FROM store.fixes
+                WHERE delivery_key <= (SELECT min(through_delivery) FROM store.newest_fixes) GROUP BY ALL
+            )
+            LEFT JOIN store.newest_fixes n USING (site_key, client_key)
+            WHERE n.event_at IS NULL OR newest_at > n.event_at OR latest_receipt > n.received_at",
     },
     Promise {
         says: "every transition is stored once",

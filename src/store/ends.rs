@@ -1,5 +1,5 @@
-//! Where the stored fixes end, which is what a start goes on from: read with one scan of them all, and then only what lies
-//! near the ends.
+//! Where the stored fixes end, which is what a start goes on from: as it was noted, with one scan of all fixes since, and then
+//! only what lies near the ends.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,6 +10,8 @@ use duckdb::{Connection, Row};
 use super::StoreError;
 use super::columns::ask_columns;
 use super::restore::rows;
+use super::row::{self, Instant};
+use super::writer::append;
 use crate::model::ids::{ClientKey, DeliveryKey, MapKey, SiteKey};
 use crate::model::position::Position;
 use crate::model::time::{EventTime, ReceivedAt};
@@ -23,12 +25,22 @@ pub struct NewestFix {
     pub received_at: ReceivedAt,
 }
 
-/// The newest fix of each client of each site: never a late one. Costs a scan of all fixes, the only one of a start.
+/// The newest fix of each client of each site: never a late one. Costs a scan of all fixes since they were noted, the only one
+/// of a start.
 pub fn newest_fixes(conn: &Connection) -> Result<Vec<NewestFix>, StoreError> {
-    let sql =
-        "SELECT site_key, client_key, max(event_at), max(received_at) FROM store.fixes GROUP BY site_key, client_key";
+    let fixes = match noted_through(conn)? {
+        DeliveryKey(0) => "store.fixes".to_owned(),
+        DeliveryKey(through) => format!(
+            "(SELECT site_key, client_key, event_at, received_at FROM store.newest_fixes
+              UNION ALL
+              SELECT site_key, client_key, event_at, received_at FROM store.fixes WHERE delivery_key > {through})"
+        ),
+    };
+    let sql = format!(
+        "SELECT site_key, client_key, max(event_at), max(received_at) FROM {fixes} GROUP BY site_key, client_key"
+    );
     let mut found = Vec::new();
-    ask_columns(conn, sql, Vec::new(), |batch| {
+    ask_columns(conn, &sql, Vec::new(), |batch| {
         let (sites, clients, at, received) = (batch.integers(0)?, batch.integers(1)?, batch.times(2)?, batch.times(3)?);
         found.extend((0..batch.rows()).map(|row| NewestFix {
             site: SiteKey(sites[row].cast_unsigned()),
@@ -39,6 +51,50 @@ pub fn newest_fixes(conn: &Connection) -> Result<Vec<NewestFix>, StoreError> {
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The last delivery whose fixes were looked at when the newest were noted; 0 where they never were.
+fn noted_through(conn: &Connection) -> Result<DeliveryKey, StoreError> {
+    let sql = "SELECT coalesce(max(through_delivery), 0) FROM store.newest_fixes";
+    Ok(DeliveryKey(conn.query_row(sql, [], |row| row.get(0))?))
+}
+
+/// How many fixes came since the newest were noted.
+pub fn fixes_since_noted(conn: &Connection) -> Result<i64, StoreError> {
+    let sql = format!("SELECT count(*) FROM store.fixes WHERE delivery_key > {}", noted_through(conn)?.0);
+    Ok(conn.query_row(&sql, [], |row| row.get(0))?)
+}
+
+/// The delivery that was stored last; 0 before the first.
+pub fn last_delivery(conn: &Connection) -> Result<DeliveryKey, StoreError> {
+    let sql = "SELECT coalesce(max(delivery_key), 0) FROM store.deliveries";
+    Ok(DeliveryKey(conn.query_row(sql, [], |row| row.get(0))?))
+}
+
+/// Notes the newest fixes, of all deliveries up to one at least; of how many clients. To be called in a transaction.
+pub fn note_newest_fixes(conn: &Connection, newest: &[NewestFix], through: DeliveryKey) -> Result<usize, StoreError> {
+    let rows: Vec<row::NewestFix> = newest
+        .iter()
+        .map(|fix| row::NewestFix {
+            site_key: row::column(fix.site.0),
+            client_key: row::column(fix.client.0),
+            event_at: Instant(fix.at.0),
+            received_at: Instant(fix.received_at.0),
+            through_delivery: through.0,
+        })
+        .collect();
+    conn.execute_batch("DELETE FROM store.newest_fixes")?;
+    append(conn, &rows)?;
+    // Some may have been erased since they were read.
+    forget_erased(conn)?;
+    Ok(rows.len())
+}
+
+/// Takes out what is noted of clients that were erased. To be called wherever clients are.
+pub(super) fn forget_erased(conn: &Connection) -> Result<(), StoreError> {
+    let sql = "DELETE FROM store.newest_fixes
+               WHERE client_key IN (SELECT client_key FROM store.clients WHERE starts_with(client_id, 'erased-'))";
+    Ok(conn.execute_batch(sql)?)
 }
 
 /// Where the fixes of each site end: its newest, and the latest that was received.
@@ -225,4 +281,60 @@ pub fn tail_fixes(conn: &Connection, newest: &[NewestFix], tail_ms: i64) -> Resu
         })?);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::writer::Writer;
+    use crate::store::{Store, StoreOptions};
+
+    #[test]
+    fn what_was_noted_and_what_came_since_are_all_there_is() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("ends.duckdb");
+        let store = Store::open(&StoreOptions { path, memory_limit: None, threads: None }).unwrap();
+        let mut writer = Writer::new(&store).unwrap();
+        let conn = store.connection().unwrap();
+        let add = |first: i64, deliveries: i64| {
+            // Of two sites and five clients, some older than what came before.
+            let sql = format!(
+                "INSERT INTO store.deliveries BY NAME
+                     SELECT range AS delivery_key, epoch_ms(range * 1000)::TIMESTAMPTZ AS received_at, 'a' AS source, 'location' AS topic,
+                         0 AS body_bytes, 1 AS events, 0 AS duplicates, 0 AS late, 0 AS quarantined
+                     FROM range({first}, {first} + {deliveries});
+                 INSERT INTO store.fixes BY NAME
+                     SELECT range AS delivery_key, epoch_ms(range * 1000)::TIMESTAMPTZ AS received_at, (range % 2)::INTEGER AS site_key,
+                         (range * 7 % 5)::INTEGER AS client_key, 1 AS map_key, 0 AS x_mm, 0 AS y_mm,
+                         epoch_ms(range * 7919 % 1000 * 1000)::TIMESTAMPTZ AS event_at, false AS is_late, false AS is_off_map,
+                         false AS is_received_time
+                     FROM range({first}, {first} + {deliveries})"
+            );
+            conn.execute_batch(&sql).unwrap();
+        };
+        let newest = || {
+            let mut newest = newest_fixes(&conn).unwrap();
+            newest.sort_by_key(|fix| (fix.site, fix.client));
+            newest.iter().map(|fix| (fix.site.0, fix.client.0, fix.at.0, fix.received_at.0)).collect::<Vec<_>>()
+        };
+        let mut first = 1;
+        for deliveries in [3, 40, 1, 100, 0, 12] {
+            add(first, deliveries);
+            first += deliveries;
+            let through = last_delivery(&conn).unwrap();
+            assert_eq!(through, DeliveryKey(first - 1));
+            let found = newest_fixes(&conn).unwrap();
+            // More comes between the reading and the noting.
+            add(first, 2);
+            first += 2;
+            let note = |conn: &Connection| note_newest_fixes(conn, &found, through);
+            assert_eq!(writer.in_transaction(note).unwrap(), found.len());
+            assert_eq!(fixes_since_noted(&conn).unwrap(), 2);
+            let noted = newest();
+            conn.execute_batch("BEGIN TRANSACTION; DELETE FROM store.newest_fixes").unwrap();
+            assert_eq!(noted, newest());
+            conn.execute_batch("ROLLBACK").unwrap();
+        }
+        assert_eq!(newest().len(), 10);
+    }
 }

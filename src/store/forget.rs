@@ -3,6 +3,7 @@
 use duckdb::{Connection, params};
 
 use super::StoreError;
+use super::ends::forget_erased;
 use super::past::Changing;
 use crate::model::ids::{Id, SiteKey};
 use crate::model::time::{EventTime, ReceivedAt};
@@ -86,6 +87,7 @@ pub fn erase(conn: &Connection, _: &Changing<'_>, ids: &[Id]) -> Result<Erased, 
         [],
     )?;
     erased.push(("clients", clients));
+    forget_erased(conn)?;
     conn.execute_batch("DROP TABLE temp.erased_clients; DROP TABLE temp.erased_events; DROP TABLE temp.erased_bad;")?;
     Ok(erased)
 }
@@ -129,7 +131,7 @@ pub fn forget_clients(conn: &Connection) -> Result<usize, StoreError> {
         .iter()
         .map(|table| format!("SELECT client_key FROM store.{table} WHERE client_key IS NOT NULL"))
         .collect();
-    Ok(conn.execute(
+    let clients = conn.execute(
         &format!(
             "UPDATE store.clients SET client_id = 'erased-' || client_key, name = NULL
              WHERE NOT starts_with(client_id, 'erased-')
@@ -137,7 +139,9 @@ pub fn forget_clients(conn: &Connection) -> Result<usize, StoreError> {
             left.join(" UNION ALL ")
         ),
         [],
-    )?)
+    )?;
+    forget_erased(conn)?;
+    Ok(clients)
 }
 
 /// What of a site is old: everything that came with a delivery up to `through`.

@@ -16,7 +16,7 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [Migration; 12] = migrations![
+const MIGRATIONS: [Migration; 13] = migrations![
     "0001_places_and_clients",
     "0002_events",
     "0003_visits",
@@ -29,6 +29,7 @@ const MIGRATIONS: [Migration; 12] = migrations![
     "0010_access",
     "0011_forgotten",
     "0012_pseudonyms",
+    "0013_newest_fixes",
 ];
 
 /// Applies what is missing, all of it in one transaction. A file with migrations this program does not know was

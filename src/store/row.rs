@@ -242,6 +242,9 @@ rows! {
         delivery_key: i64, attempted_at: Instant, status: Option<i32>, latency_ms: f64, answer: Option<String>,
         problem: Option<String>,
     }
+    NewestFix => "newest_fixes" {
+        site_key: i32, client_key: i32, event_at: Instant, received_at: Instant, through_delivery: i64,
+    }
     OpenVisit => "open_visits" {
         visit_key: i64, site_key: i32, map_key: Option<i32>, area_key: i32, area_version: i32, client_key: i32,
         source: u8, entered_at: Instant,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use footfall::check;
 use footfall::model::time::ReceivedAt;
 use footfall::retention::{Kept, Rules, forget_old};
+use footfall::{check, newest};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -46,6 +46,8 @@ async fn days_of_visits(app: &TestApp, days: i64) {
 }
 
 async fn forget(app: &TestApp, rules: &Rules) -> usize {
+    // What is noted of clients outlives their fixes.
+    newest::note(&app.store, &app.pipeline, 0).await.unwrap();
     forget_old(&app.store, &app.pipeline, rules, app.clock.now()).await.unwrap()
 }
 
@@ -195,6 +197,7 @@ async fn who_is_erased_is_found_nowhere() {
     };
     assert_eq!(now(&app).await, 2);
     app.client.get(format!("{}/v1/snapshot", app.base)).send().await.unwrap().bytes().await.unwrap();
+    assert!(newest::note(&app.store, &app.pipeline, 0).await.unwrap() > 0);
     let (status, told) = app.call(Method::DELETE, "/v1/clients/00:00:00:00:00:01", None).await;
     assert_eq!(status, StatusCode::OK, "{told}");
     for table in [
@@ -237,4 +240,7 @@ async fn who_is_erased_is_found_nowhere() {
         let rows: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0, "{table} names it still");
     }
+    let noted = "SELECT count(*) FROM store.newest_fixes SEMI JOIN
+                     (FROM store.clients WHERE starts_with(client_id, 'erased-')) USING (client_key)";
+    assert_eq!(conn.query_row(noted, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use footfall::clock::Clock;
+use footfall::newest;
 use footfall::receiver::signature::{HEADER_V2, Secret};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -147,6 +148,10 @@ impl Run {
 
     /// Sends bodies until all are acknowledged, through whatever comes between; sometimes once more.
     async fn send(mut self, mut bodies: Vec<Value>) -> Run {
+        if self.rng.random_bool(0.1) {
+            // A start after this reads only what comes after it.
+            newest::note(&self.app.store, &self.app.pipeline, 0).await.unwrap();
+        }
         if self.rng.random_bool(0.06) {
             // Cut off before they came.
             let image = copy(self.app.dir.path());
