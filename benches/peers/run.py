@@ -20,6 +20,8 @@ from footfall import Footfall
 from postgis import PostGis
 
 LANES = 8
+# As many sites that send at once.
+LANES_MANY = 64
 ROUNDS = 15
 # Longer than anybody is silent, for the libraries, which know no timeout.
 LONG_S = 3600
@@ -68,22 +70,32 @@ def start(stack: ExitStack, given: argparse.Namespace, grace_s: int, timeout_s: 
     return footfall, postgis
 
 
+def ingest(footfall: Footfall, postgis: PostGis, fixes: list[crowd.Fix], lanes: int) -> float:
+    """Over so many connections each; seconds that PostGIS takes for all visits."""
+    thousand = len(fixes) / 1000
+    gc.disable()
+    ours_s = footfall.ingest(fixes, 500, lanes)
+    copy_s = postgis.copy(fixes, 500, lanes)
+    many_s = postgis.copy(fixes, 50_000, lanes)
+    theirs_s = postgis.take_deliveries(fixes, 500, lanes)
+    gc.enable()
+    visits_s = postgis.make_visits(crowd.EXIT_GRACE_S, crowd.PRESENCE_TIMEOUT_S)
+    print(f"over {lanes} connections", flush=True)
+    line("  deliveries of 500, durable, with visits", thousand / ours_s, thousand / (theirs_s + visits_s), "k fixes/s")
+    line("    theirs without visits", thousand / ours_s, thousand / theirs_s, "k fixes/s")
+    line("    without JSON, too: COPY of 500", thousand / ours_s, thousand / copy_s, "k fixes/s")
+    line("    COPY of 50,000", thousand / ours_s, thousand / many_s, "k fixes/s")
+    return visits_s
+
+
 def compare(given: argparse.Namespace, fixes: list[crowd.Fix], start_s: int) -> None:
     thousand = len(fixes) / 1000
+    head("PostGIS")
+    with ExitStack() as stack:
+        ingest(*start(stack, given, crowd.EXIT_GRACE_S, crowd.PRESENCE_TIMEOUT_S), fixes, LANES_MANY)
     with ExitStack() as stack:
         footfall, postgis = start(stack, given, crowd.EXIT_GRACE_S, crowd.PRESENCE_TIMEOUT_S)
-        head("PostGIS")
-        gc.disable()
-        ours_s = footfall.ingest(fixes, 500, LANES)
-        copy_s = postgis.copy(fixes, 500, LANES)
-        many_s = postgis.copy(fixes, 50_000, LANES)
-        theirs_s = postgis.take_deliveries(fixes, 500, LANES)
-        gc.enable()
-        visits_s = postgis.make_visits(crowd.EXIT_GRACE_S, crowd.PRESENCE_TIMEOUT_S)
-        line("deliveries of 500, durable, with visits", thousand / ours_s, thousand / (theirs_s + visits_s), "k fixes/s")
-        line("  theirs without visits", thousand / ours_s, thousand / theirs_s, "k fixes/s")
-        line("  theirs without visits or JSON: COPY of 500", thousand / ours_s, thousand / copy_s, "k fixes/s")
-        line("  the same, COPY of 50,000", thousand / ours_s, thousand / many_s, "k fixes/s")
+        visits_s = ingest(footfall, postgis, fixes, LANES)
         end_all_visits(footfall, given, fixes)
         line("all visits again from stored fixes", thousand / rebuild(footfall, fixes), thousand / visits_s, "k fixes/s")
         check_visits(footfall.visits(), postgis.visits(), "PostGIS")
