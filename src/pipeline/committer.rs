@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::handle::{Refused, Room};
 use super::intake::Receipt;
-use super::{Refused, Room};
 use crate::clock;
 use crate::model::ids::SiteKey;
 use crate::store::StoreError;

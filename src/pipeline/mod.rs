@@ -10,6 +10,7 @@ mod change;
 mod committer;
 mod concerned;
 mod directory;
+mod handle;
 mod intake;
 mod ledger;
 mod places;
@@ -19,34 +20,30 @@ mod veil;
 #[cfg(test)]
 mod concerned_properties;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
 pub use alarms::{ScheduleTimes, alerting_of, windows};
 pub use change::{AreaSettings, Change, ChangeError, Extent, Outcome};
+pub use handle::{Handle, Lent, Refused};
 pub use intake::Receipt;
 pub use places::{Defaults, Places};
 
 use crate::clock::{self, Clock};
-use crate::engine::Engine;
-use crate::model::event::Delivery;
 use crate::model::ids::{DeliveryKey, SiteKey};
-use crate::model::time::ReceivedAt;
 use crate::model::visit::VisitChange;
 use crate::privacy::KeyFile;
 use crate::store::outbox::AlertEvent;
-use crate::store::past::Past;
 use crate::store::restore::Whose;
 use crate::store::writer::{Drain, Writer, append};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use committer::{Answer, Batch, Committer, Done, Task};
+use handle::{Exclusive, Job, Live, Waiting};
 use intake::Intake;
 use ledger::Ledger;
 use reload::{Known, Loaded};
@@ -67,193 +64,6 @@ pub struct Limits {
     pub give_up_ms: i64,
 }
 
-/// Why a delivery was not taken. Either way nothing of it is kept, and it may be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("the queue is full")]
-    QueueFull,
-    #[error("the disk that holds the file is nearly full (store.free_bytes_min)")]
-    DiskFull,
-    #[error("the store could not commit")]
-    NotStored,
-}
-
-enum Job {
-    Deliver(Box<Waiting>),
-    Change { changes: Vec<Change>, is_rehearsal: bool, done: oneshot::Sender<Result<Vec<Outcome>, ChangeError>> },
-    Tick { done: Option<oneshot::Sender<()>> },
-    Exclusive(Exclusive),
-}
-
-/// Work that has the pipeline to itself.
-type Exclusive = Box<dyn FnOnce(&mut Lent<'_>) + Send>;
-
-/// What the pipeline lends between two commits: nothing is under way, and the file holds all that the engine knows.
-pub struct Lent<'a> {
-    pub writer: &'a mut Writer,
-    pub past: &'a Past,
-    pub engine: &'a mut Engine,
-    /// Visits that stand open.
-    pub open_visits: &'a mut i64,
-    pub now: ReceivedAt,
-    /// Set by work after which everything in memory has to be read back from the file.
-    pub is_stale: bool,
-}
-
-/// A delivery in the queue, and who waits for its commit.
-struct Waiting {
-    delivery: Delivery,
-    room: Room,
-    done: oneshot::Sender<Result<Receipt, Refused>>,
-}
-
-/// A delivery's share of the queue, given back when it is dropped: with the answer, or unread when it was refused.
-struct Room {
-    bytes: i64,
-    queue_deliveries: IntGauge,
-    queue_bytes: IntGauge,
-    _permit: OwnedSemaphorePermit,
-    /// Until the writer has it.
-    place: Option<OwnedSemaphorePermit>,
-}
-
-impl Room {
-    fn take(bytes: usize, queue: &Queue, metrics: &Metrics) -> Result<Room, Refused> {
-        let place = queue.places.clone().try_acquire_owned().map_err(|_| Refused::QueueFull)?;
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
-        let permit = queue.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| Refused::QueueFull)?;
-        let (queue_deliveries, queue_bytes) = (metrics.queue_deliveries.clone(), metrics.queue_bytes.clone());
-        let bytes = i64::from(bytes);
-        queue_deliveries.inc();
-        queue_bytes.add(bytes);
-        Ok(Room { bytes, queue_deliveries, queue_bytes, _permit: permit, place: Some(place) })
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.queue_deliveries.dec();
-        self.queue_bytes.sub(self.bytes);
-    }
-}
-
-/// What may wait: deliveries that the writer does not have yet, and bytes of all that are not answered.
-#[derive(Clone)]
-struct Queue {
-    places: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-}
-
-/// The way in, for whoever has deliveries or changes. Cheap to clone; the thread ends when the last one is gone.
-#[derive(Clone)]
-pub struct Handle {
-    jobs: mpsc::Sender<Job>,
-    queue: Queue,
-    live: Arc<Live>,
-    metrics: Metrics,
-}
-
-/// What the pipeline tells of itself between commits.
-#[derive(Debug)]
-struct Live {
-    is_ready: AtomicBool,
-    /// Whether the disk has room for more.
-    has_room: AtomicBool,
-    clocks: RwLock<BTreeMap<SiteKey, i64>>,
-    /// Raised whenever there is something new in the outbox, or someone new to tell.
-    outbox: watch::Sender<u64>,
-    /// Raised with every commit of events, or of what the clock closed.
-    commits: watch::Sender<u64>,
-    alerts: broadcast::Sender<Arc<AlertEvent>>,
-}
-
-/// Alert events that a slow reader of the live stream may lag behind.
-const STREAM_EVENTS: usize = 1024;
-
-impl Handle {
-    /// Hands a delivery on and waits for its commit. A full queue is refused at once.
-    pub async fn deliver(&self, delivery: Delivery) -> Result<Receipt, Refused> {
-        if !self.live.has_room.load(Ordering::Acquire) {
-            return Err(Refused::DiskFull);
-        }
-        let room = Room::take(delivery.body_bytes, &self.queue, &self.metrics)?;
-        let (done, answer) = oneshot::channel();
-        match self.jobs.try_send(Job::Deliver(Box::new(Waiting { delivery, room, done }))) {
-            Ok(()) => answer.await.unwrap_or(Err(Refused::NotStored)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Refused::QueueFull),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Refused::NotStored),
-        }
-    }
-
-    /// Makes a change of sites, maps or areas, and waits for its commit.
-    pub async fn change(&self, change: Change) -> Result<(), ChangeError> {
-        self.change_all(vec![change], false).await.map(|_| ())
-    }
-
-    /// Makes changes, all or none, and says what each did; a rehearsal only says what they would do.
-    pub async fn change_all(&self, changes: Vec<Change>, is_rehearsal: bool) -> Result<Vec<Outcome>, ChangeError> {
-        let (done, answer) = oneshot::channel();
-        let job = Job::Change { changes, is_rehearsal, done };
-        self.jobs.send(job).await.map_err(|_| ChangeError::Stopped)?;
-        answer.await.unwrap_or(Err(ChangeError::Stopped))
-    }
-
-    /// Runs the site clocks on to the present and waits for the commit of what that closed.
-    pub async fn tick(&self) {
-        let (done, answer) = oneshot::channel();
-        if self.jobs.send(Job::Tick { done: Some(done) }).await.is_ok() {
-            let _ = answer.await;
-        }
-    }
-
-    /// Does work between two commits, and waits for it. What is delivered meanwhile waits, too. `None`: the server is
-    /// stopping.
-    ///
-    /// Work that changes the engine must have committed the same to the file.
-    pub async fn exclusively<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Lent<'_>) -> T + Send + 'static,
-    ) -> Option<T> {
-        let (done, answer) = oneshot::channel();
-        let work: Exclusive = Box::new(move |lent| {
-            let _ = done.send(work(lent));
-        });
-        self.jobs.send(Job::Exclusive(work)).await.ok()?;
-        answer.await.ok()
-    }
-
-    /// The time a site has reached, Unix milliseconds; `None` before its first event.
-    pub fn site_clock_ms(&self, site: SiteKey) -> Option<i64> {
-        self.live.clocks.read().expect("no one panics with the clocks").get(&site).copied()
-    }
-
-    /// Changes whenever there is something new in the outbox, or someone new to tell.
-    pub fn outbox(&self) -> watch::Receiver<u64> {
-        self.live.outbox.subscribe()
-    }
-
-    /// Changes with every commit of events, or of what the clock closed.
-    pub fn commits(&self) -> watch::Receiver<u64> {
-        self.live.commits.subscribe()
-    }
-
-    /// What happens to alerts from now on, once it is committed.
-    pub fn alert_events(&self) -> broadcast::Receiver<Arc<AlertEvent>> {
-        self.live.alerts.subscribe()
-    }
-
-    /// Whether deliveries are taken, or why not.
-    pub fn readiness(&self) -> Result<(), Refused> {
-        if !self.live.is_ready.load(Ordering::Acquire) || self.jobs.is_closed() {
-            return Err(Refused::NotStored);
-        }
-        if !self.live.has_room.load(Ordering::Acquire) {
-            return Err(Refused::DiskFull);
-        }
-        Ok(())
-    }
-}
-
 /// Loads the state of the file and starts the thread. Ticks come every second from a task of the current runtime.
 pub fn start(
     store: Store,
@@ -269,15 +79,7 @@ pub fn start(
     tracing::info!(duration_ms = stopwatch.elapsed().as_millis() as u64, "state restored");
     let mut writer = Writer::new(&store)?;
     writer.in_transaction(|conn| append(conn, &[defaults.run_row(clock.now())]))?;
-    let (jobs, waiting) = mpsc::channel(limits.queue_deliveries);
-    let live = Arc::new(Live {
-        is_ready: AtomicBool::default(),
-        has_room: AtomicBool::new(true),
-        clocks: RwLock::default(),
-        outbox: watch::channel(0).0,
-        commits: watch::channel(0).0,
-        alerts: broadcast::channel(STREAM_EVENTS).0,
-    });
+    let (handle, waiting, live) = Handle::new(&limits, metrics.clone());
     let pipeline = Pipeline {
         committer: Committer::start(writer),
         store,
@@ -285,21 +87,19 @@ pub fn start(
         limits,
         keys,
         clock,
-        metrics: metrics.clone(),
-        live: live.clone(),
+        metrics,
+        live,
         loaded,
         forming: Forming::default(),
         changes: Vec::new(),
         last_tick_ms: i64::MIN,
     };
-    let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
-    let queue = Queue { places: permits(limits.queue_deliveries), bytes: permits(limits.queue_bytes) };
     let thread = std::thread::Builder::new()
         .name("pipeline".into())
         .spawn(move || run_or_exit(pipeline, waiting))
         .expect("the system can start a thread");
-    tokio::spawn(tick_every_second(jobs.downgrade()));
-    Ok((Handle { jobs, queue, live, metrics }, thread))
+    tokio::spawn(tick_every_second(handle.downgrade()));
+    Ok((handle, thread))
 }
 
 async fn tick_every_second(jobs: mpsc::WeakSender<Job>) {
