@@ -53,6 +53,13 @@ impl Client {
         self.seen.insert(at, window) && self.newest_fix != Some(at)
     }
 
+    /// Reads what a fix will need: of each piece of memory a little, and makes a number of it.
+    pub fn look(&self) -> i64 {
+        let newest = self.newest_fix.map_or(0, |at| at.0);
+        let stay = self.stays.first().map_or(0, |stay| stay.visit.key.0);
+        newest.wrapping_add(stay).wrapping_add(self.scheduled_ms).wrapping_add(self.seen.look())
+    }
+
     pub fn is_late(&self, at: EventTime) -> bool {
         self.newest_fix.is_some_and(|newest| at <= newest)
     }

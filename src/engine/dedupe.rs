@@ -41,6 +41,12 @@ impl SeenTimes {
         self.insert_late(at.0)
     }
 
+    /// Reads the oldest and the newest, and makes a number of them.
+    pub fn look(&self) -> i64 {
+        let oldest = self.offsets_ms.front().map_or(0, |offset| i64::from(*offset));
+        self.newest_ms().map_or(oldest, |newest_ms| newest_ms.wrapping_add(oldest))
+    }
+
     fn newest_ms(&self) -> Option<i64> {
         self.offsets_ms.back().map(|offset| self.base_ms + i64::from(*offset))
     }

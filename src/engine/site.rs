@@ -158,6 +158,10 @@ impl Site {
         verdict
     }
 
+    pub fn client(&self, key: ClientKey) -> Option<&Client> {
+        self.clients.get(key)
+    }
+
     /// A fix that is no duplicate, as far as its client goes.
     fn step(
         &mut self,

@@ -102,6 +102,10 @@ impl Directory {
         Some(self.areas.get(id)?.key)
     }
 
+    pub fn known_client(&self, id: &ClientId) -> Option<ClientKey> {
+        Some(self.clients.get(id)?.key)
+    }
+
     pub fn site_of_map(&self, id: &MapId) -> Option<SiteKey> {
         self.maps.get(id)?.site
     }

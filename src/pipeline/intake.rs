@@ -50,6 +50,9 @@ pub struct Intake<'a> {
     pub unbound: &'a mut FxHashMap<MapKey, MapSetup>,
 }
 
+/// How many fixes are looked at together: what is known of their clients fits into the processor's caches.
+const FEW: usize = 32;
+
 /// The delivery an event belongs to.
 #[derive(Clone, Copy)]
 struct Origin<'a> {
@@ -65,9 +68,12 @@ impl Intake<'_> {
         let mut receipt = Receipt { events: events.len(), quarantined: quarantined.len(), ..Receipt::default() };
         let origin = Origin { key, received_at, topic: &topic };
         match events {
-            Events::Fixes(fixes) => {
+            Events::Fixes(mut fixes) => {
                 self.drain.fixes.reserve(fixes.len());
-                fixes.into_iter().for_each(|fix| receipt.count(self.fix(origin, fix)));
+                for few in fixes.chunks_mut(FEW) {
+                    self.look_at(few);
+                    few.iter_mut().for_each(|fix| receipt.count(self.fix(origin, fix)));
+                }
             }
             Events::Transitions(events) => events.into_iter().for_each(|e| receipt.count(self.transition(origin, e))),
             Events::Scans(events) => events.into_iter().for_each(|e| receipt.count(self.scan(origin, e))),
@@ -108,7 +114,17 @@ impl Intake<'_> {
         }
     }
 
-    fn fix(&mut self, origin: Origin<'_>, fix: Fix) -> Verdict {
+    /// Looks at the clients of fixes before they are taken: they wait for memory together, and not each for itself.
+    fn look_at(&self, fixes: &[Fix]) {
+        let known = |fix: &Fix| {
+            let site = self.directory.known_site_of(fix.site.as_ref(), Some(&fix.map))?;
+            Some((site, self.directory.known_client(&fix.client)?))
+        };
+        let clients: Vec<_> = fixes.iter().filter_map(known).collect();
+        self.engine.look_at(&clients);
+    }
+
+    fn fix(&mut self, origin: Origin<'_>, fix: &mut Fix) -> Verdict {
         let received_at = origin.received_at;
         let site = self.directory.site_of(fix.site.as_ref(), Some(&fix.map), received_at, self.drain);
         if self.is_untimed_twin(site, fix.untimed, fix.stamp, received_at) {
@@ -136,7 +152,7 @@ impl Intake<'_> {
             is_off_map: self.engine.is_off_map(site, map, fix.position),
             is_received_time: fix.stamp.is_received_time,
         });
-        if let Some(beacon) = fix.beacon {
+        if let Some(beacon) = fix.beacon.take() {
             let Beacon { frames_json, .. } = *beacon;
             self.drain.beacons.push(row::Beacon {
                 delivery_key: origin.key.0,
