@@ -18,7 +18,6 @@
 //! [`rebuild`], [`api`], [`postgres`], [`app`].
 
 pub mod model;
-pub mod newest;
 
 pub mod engine;
 pub mod floorplan;
@@ -37,12 +36,14 @@ pub mod privacy;
 pub mod problem;
 
 pub mod app;
+pub mod background;
 pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod newest;
 pub mod replay;
 pub mod retention;
 pub mod serve;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
+use crate::background::from_time_to_time;
 use crate::pipeline::Handle;
 use crate::store::{Store, StoreError, ends};
 
@@ -16,17 +16,10 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Fewer fixes are read in a fraction of a second, and are not worth the interruption.
 const FIXES_MIN: i64 = 5_000_000;
 
-/// Looks from time to time until the server stops.
-pub async fn keep(store: Store, pipeline: Handle, mut stopping: watch::Receiver<bool>) {
-    let mut pause = FIRST_AFTER;
-    // It ends, too, when whoever would tell has gone.
-    while timeout(pause, stopping.wait_for(|stops| *stops)).await.is_err() {
-        pause = AGAIN_AFTER;
-        let noted = tokio::select! {
-            noted = note(&store, &pipeline, FIXES_MIN) => noted,
-            _ = stopping.wait_for(|stops| *stops) => return,
-        };
-        match noted {
+/// Notes them from time to time until the server stops.
+pub async fn keep(store: Store, pipeline: Handle, stopping: watch::Receiver<bool>) {
+    let look = || async {
+        match note(&store, &pipeline, FIXES_MIN).await {
             Ok(0) => {}
             Ok(clients) => tracing::info!(clients, "noted each client's newest fix, for the next start"),
             Err(error) => {
@@ -36,7 +29,8 @@ pub async fn keep(store: Store, pipeline: Handle, mut stopping: watch::Receiver<
                 );
             }
         }
-    }
+    };
+    from_time_to_time(FIRST_AFTER, AGAIN_AFTER, stopping, look).await;
 }
 
 /// Notes the newest fixes if at least `fixes_min` came since that was done last; of how many clients. Deliveries wait only while
@@ -54,8 +48,5 @@ pub async fn note(store: &Store, pipeline: &Handle, fixes_min: i64) -> Result<us
         })
     };
     let Some((through, newest)) = spawn_blocking(look).await.expect("reading does not panic")? else { return Ok(0) };
-    // Nothing is done by a server that is stopping.
-    let noted = pipeline
-        .exclusively(move |lent| lent.writer.in_transaction(|conn| ends::note_newest_fixes(conn, &newest, through)));
-    noted.await.unwrap_or(Ok(0))
+    pipeline.in_transaction(move |conn| ends::note_newest_fixes(conn, &newest, through)).await
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
 
+use crate::background::from_time_to_time;
 use crate::clock::Clock;
 use crate::model::ids::{Id, SiteKey};
 use crate::model::time::{EventTime, ReceivedAt};
@@ -55,17 +55,10 @@ const PORTION_PAUSE: Duration = Duration::from_millis(100);
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Looks from time to time until the server stops.
-pub async fn keep(store: Store, pipeline: Handle, rules: Rules, clock: Clock, mut stopping: watch::Receiver<bool>) {
-    let mut pause = FIRST_AFTER;
-    // It ends, too, when whoever would tell has gone.
-    while timeout(pause, stopping.wait_for(|stops| *stops)).await.is_err() {
-        pause = AGAIN_AFTER;
-        let forgotten = tokio::select! {
-            forgotten = forget_old(&store, &pipeline, &rules, clock.now()) => forgotten,
-            _ = stopping.wait_for(|stops| *stops) => return,
-        };
-        match forgotten {
+/// Deletes it from time to time until the server stops.
+pub async fn keep(store: Store, pipeline: Handle, rules: Rules, clock: Clock, stopping: watch::Receiver<bool>) {
+    let look = || async {
+        match forget_old(&store, &pipeline, &rules, clock.now()).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "deleted what was old"),
             Err(error) => {
@@ -75,13 +68,14 @@ pub async fn keep(store: Store, pipeline: Handle, rules: Rules, clock: Clock, mu
                 );
             }
         }
-    }
+    };
+    from_time_to_time(FIRST_AFTER, AGAIN_AFTER, stopping, look).await;
 }
 
 /// Deletes all that is old now; how many rows that was.
 pub async fn forget_old(store: &Store, pipeline: &Handle, rules: &Rules, now: ReceivedAt) -> Result<usize, StoreError> {
     // A rebuild that has read its events already would put visits back; the next look is soon.
-    if !one(pipeline, rebuilds::unfinished).await?.is_empty() {
+    if !pipeline.in_transaction(rebuilds::unfinished).await?.is_empty() {
         return Ok(0);
     }
     let ago = |days: u32| ReceivedAt(now.0 - i64::from(days) * DAY_MS);
@@ -118,13 +112,13 @@ pub async fn forget_old(store: &Store, pipeline: &Handle, rules: &Rules, now: Re
     }
     if let Some(days) = rules.callbacks_days {
         let before = ago(days);
-        rows += one(pipeline, move |conn| forget::forget_told(conn, before)).await?;
+        rows += pipeline.in_transaction(move |conn| forget::forget_told(conn, before)).await?;
     }
     Ok(rows)
 }
 
 async fn forget_events(pipeline: &Handle, site: SiteKey, before: ReceivedAt) -> Result<usize, StoreError> {
-    let old = one(pipeline, move |conn| {
+    let old = pipeline.in_transaction(move |conn| {
         let Some(through) = forget::last_delivery_before(conn, before)? else { return Ok(None) };
         let old = Old { site, through };
         Ok(forget::begin_forgetting(conn, old)?.then_some(old))
@@ -153,12 +147,4 @@ async fn portions(
         rows += found;
         tokio::time::sleep(PORTION_PAUSE).await;
     }
-}
-
-/// Nothing is done by a server that is stopping.
-async fn one<T: Default + Send + 'static>(
-    pipeline: &Handle,
-    work: impl FnOnce(&ReadConnection) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    pipeline.exclusively(move |lent| lent.writer.in_transaction(work)).await.unwrap_or(Ok(T::default()))
 }

@@ -117,8 +117,7 @@ impl Engine {
     /// Reads what fixes of these clients will need, and does nothing with it: the processor's caches have it then. What many
     /// clients need is waited for together, since no look depends on the one before; taking fixes waits for each by itself.
     pub fn look_at(&self, clients: &[(SiteKey, ClientKey)]) {
-        let known = |(site, client): &(SiteKey, ClientKey)| self.sites.get(site)?.client(*client);
-        let found: Vec<&Client> = clients.iter().filter_map(known).collect();
+        let found: Vec<&Client> = clients.iter().filter_map(|(site, client)| self.client(*site, *client)).collect();
         black_box(found.into_iter().map(Client::look).fold(0, i64::wrapping_add));
     }
 
@@ -180,6 +179,10 @@ impl Engine {
         sites.flat_map(|(key, site)| site.take_alarm_changes().into_iter().map(|change| (*key, change))).collect()
     }
 
+    fn client(&self, site: SiteKey, client: ClientKey) -> Option<&Client> {
+        self.sites.get(&site)?.client(client)
+    }
+
     fn site(&mut self, key: SiteKey) -> &mut Site {
         self.sites.entry(key).or_default()
     }
@@ -238,7 +241,7 @@ impl Engine {
 
     /// A client's newest sign of any sort, as far as restored.
     pub fn newest_sign(&self, site: SiteKey, client: ClientKey) -> Option<EventTime> {
-        self.sites.get(&site)?.newest_sign(client)
+        self.client(site, client)?.newest_sign()
     }
 
     /// An alarm that is not ok.

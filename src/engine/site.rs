@@ -283,10 +283,6 @@ impl Site {
         self.clients.of(client).restore_transition(area, trigger, at, is_late, window);
     }
 
-    pub fn newest_sign(&self, client: ClientKey) -> Option<EventTime> {
-        self.clients.get(client)?.newest_sign()
-    }
-
     pub fn restore_stay(&mut self, stay: Stay) {
         let client = stay.visit.client;
         let place = self.clients.place(client);

@@ -17,6 +17,7 @@ use crate::model::time::ReceivedAt;
 use crate::store::outbox::AlertEvent;
 use crate::store::past::Past;
 use crate::store::writer::Writer;
+use crate::store::{ReadConnection, StoreError};
 use crate::telemetry::Metrics;
 
 /// Why a delivery was not taken. Either way nothing of it is kept, and it may be sent again.
@@ -204,6 +205,14 @@ impl Handle {
         });
         self.jobs.send(Job::Exclusive(work)).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Does work in a transaction between two commits, and waits for it. Nothing is done by a server that is stopping.
+    pub async fn in_transaction<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&ReadConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.exclusively(move |lent| lent.writer.in_transaction(work)).await.unwrap_or(Ok(T::default()))
     }
 
     /// The time a site has reached, Unix milliseconds; `None` before its first event.
