@@ -263,6 +263,8 @@ fn fill(path: &Path, fixes: u64) {
              JOIN zones z ON z.n = (i % {POOL} + i // {POOL}) % {zones}",
         zones = MAPS * ZONES_A_MAP
     ));
+    // As where only so much is kept: a start looks whether anything is left of each client.
+    run(format!("INSERT INTO store.forgotten SELECT site_key, epoch_ms({from_ms})::TIMESTAMPTZ, 0 FROM store.sites"));
     run("CHECKPOINT".into());
 }
 

@@ -16,8 +16,9 @@ use super::{Api, Fallible};
 use crate::model::ids::{ClientKey, Id};
 use crate::model::time::rfc3339;
 use crate::problem::Problem;
-use crate::store::plans;
-use crate::store::queries::{self, ClientFilter, HeatmapFilter};
+use crate::store::heatmap::{self, HeatmapFilter};
+use crate::store::kept_areas::Ground;
+use crate::store::queries::{self, ClientFilter};
 use crate::store::spans::VisitQuestion;
 
 pub const FLOWS: Columns = &[
@@ -98,24 +99,20 @@ pub async fn heatmap(
     let (kind, is_randomised) = (client_kind(&params.kind)?, flag("randomised", &params.randomised)?);
     let (defaults, store) = (api.defaults, api.store.clone());
     api.question(move |conn| {
-        let found = plans::maps(conn, None, Some(&map), None)?.pop();
-        let found = found.ok_or(ApiError::NotFound { what: "map", id: map.clone() })?;
-        check_cells(&found, cell_m)?;
-        let site = found.site_id.as_deref().map(|id| queries::sites(conn, Some(id))).transpose()?;
-        let site = site.into_iter().flatten().next();
-        let rules = site.map_or(defaults.rules, |site| site.rules.within(defaults.rules));
-        let cell_mm = (cell_m * 1000.0).round() as i64;
+        let ground = store.areas().ground(conn, &map)?;
+        let ground = ground.ok_or_else(|| ApiError::NotFound { what: "map", id: map.clone() })?;
+        check_cells(&ground, cell_m)?;
+        let cell_mm = (cell_m * 1000.0).round() as i32;
         let filter = HeatmapFilter {
-            map: map.clone(),
             from_ms: window.from_ms,
             to_ms: window.to_ms,
             client_kind: kind,
             is_randomised,
             cell_mm,
-            stay_max_ms: rules.presence_timeout_ms,
+            stay_max_ms: ground.rules.within(defaults.rules).presence_timeout_ms,
         };
-        let corner_m = |cell: i64| (cell * cell_mm) as f64 / 1000.0;
-        let mut rows = queries::heatmap(conn, store.connection()?, &filter)?;
+        let corner_m = |cell: i64| (cell * i64::from(cell_mm)) as f64 / 1000.0;
+        let mut rows = heatmap::heatmap(conn, store.connection()?, &ground, &filter)?;
         rows.retain(|row| withheld.allows(row.unique_clients.unsigned_abs()));
         let cells = rows.into_iter().map(|row| HeatmapCell {
             x_m: corner_m(row.column),
@@ -128,7 +125,7 @@ pub async fn heatmap(
             map_id: map,
             from: rfc3339(window.from_ms),
             to: rfc3339(window.to_ms),
-            cell_m: cell_mm as f64 / 1000.0,
+            cell_m: f64::from(cell_mm) / 1000.0,
             cells: cells.collect(),
         };
         table::answer(form, "heatmap", &answer, HEATMAP, |answer| answer.cells.iter().map(table::row).collect())
@@ -140,8 +137,8 @@ pub async fn heatmap(
 const CELLS_MAX: f64 = 1e6;
 
 /// Refuses cells so small that the whole map has too many.
-fn check_cells(map: &plans::MapRow, cell_m: f64) -> Result<(), ApiError> {
-    let (Some(width_m), Some(height_m)) = (map.width_m, map.height_m) else { return Ok(()) };
+fn check_cells(ground: &Ground, cell_m: f64) -> Result<(), ApiError> {
+    let (Some(width_m), Some(height_m)) = (ground.width_m, ground.height_m) else { return Ok(()) };
     let cells = (width_m / cell_m).ceil() * (height_m / cell_m).ceil();
     if cells > CELLS_MAX {
         let least_m = ((width_m * height_m / CELLS_MAX).sqrt() * 10.0).ceil() / 10.0;
@@ -246,12 +243,12 @@ pub async fn track(
     let client_id = Id::client(&id).to_string();
     let store = api.store.clone();
     api.question(move |conn| {
-        let known = queries::client_keys(conn, &client_id)?;
+        let known = store.clients().of(conn, &client_id)?;
         if known.is_empty() {
             return Err(ApiError::NotFound { what: "client", id: client_id });
         }
-        let wanted = known.into_iter().filter(|(_, of_kind)| kind.is_none_or(|kind| kind == *of_kind));
-        let wanted: Vec<ClientKey> = wanted.map(|(key, _)| key).collect();
+        let wanted = known.iter().filter(|client| kind.is_none_or(|kind| kind == client.kind));
+        let wanted: Vec<ClientKey> = wanted.map(|client| client.key).collect();
         let mut rows = queries::track(conn, store.areas(), &wanted, window.from_ms, window.to_ms, limit + 1)?;
         let next_from = (rows.len() as i64 > limit).then(|| rows.pop()).flatten().map(|row| rfc3339(row.at_ms));
         let fixes = rows.into_iter().map(|row| TrackFix {

@@ -22,17 +22,41 @@ where
     T: Copy + Send + Sync,
     O: Ord,
 {
+    let is_shared = items.len() >= SHARED_MIN;
+    arranged(items, client, order, is_shared).map_or(Cow::Borrowed(items), Cow::Owned)
+}
+
+/// The same in this thread alone.
+pub fn by_client_alone<T, O>(items: Vec<T>, client: impl Fn(&T) -> u32 + Sync, order: impl Fn(&T) -> O + Sync) -> Vec<T>
+where
+    T: Copy + Send + Sync,
+    O: Ord,
+{
+    arranged(&items, client, order, false).unwrap_or(items)
+}
+
+/// `None` where they are in that order already.
+fn arranged<T, O>(
+    items: &[T],
+    client: impl Fn(&T) -> u32 + Sync,
+    order: impl Fn(&T) -> O + Sync,
+    is_shared: bool,
+) -> Option<Vec<T>>
+where
+    T: Copy + Send + Sync,
+    O: Ord,
+{
     if items.is_sorted_by_key(|item| (client(item), order(item))) {
-        return Cow::Borrowed(items);
+        return None;
     }
     let mut sorted = items.to_vec();
     let (Some(least), Some(most)) = (items.iter().map(&client).min(), items.iter().map(&client).max()) else {
-        return Cow::Owned(sorted);
+        return Some(sorted);
     };
     let clients = (most - least) as usize + 1;
     if clients > 4 * items.len() + 1_000_000 {
         sorted.sort_by_key(|item| (client(item), order(item)));
-        return Cow::Owned(sorted);
+        return Some(sorted);
     }
     // Where each client's begin; then they are put there one after the other.
     let mut begins = vec![0u32; clients + 1];
@@ -59,7 +83,7 @@ where
         }
     };
     let begins = &mut begins[..clients];
-    if items.len() < SHARED_MIN {
+    if !is_shared {
         place(0, begins, &mut sorted);
     } else {
         // The client at whose items the second half begins.
@@ -71,11 +95,11 @@ where
             place(half, second_begins, second);
         });
     }
-    Cow::Owned(sorted)
+    Some(sorted)
 }
 
-/// Times or lengths, ascending; O(n). Many are shared between two threads.
-pub fn sorted_ms(mut values: Vec<i64>) -> Vec<i64> {
+/// Numbers, ascending; O(n). Many are shared between two threads.
+pub fn ascending(mut values: Vec<i64>) -> Vec<i64> {
     if values.len() < SHARED_MIN {
         return sorted_by_digits(values);
     }
@@ -94,33 +118,33 @@ pub fn sorted_ms(mut values: Vec<i64>) -> Vec<i64> {
 }
 
 /// A radix sort: comparing takes longer than all the rest of a month's series.
-fn sorted_by_digits(mut instants: Vec<i64>) -> Vec<i64> {
+fn sorted_by_digits(mut values: Vec<i64>) -> Vec<i64> {
     const DIGIT_BITS: u32 = 11;
-    let (Some(&least), Some(&most)) = (instants.iter().min(), instants.iter().max()) else { return instants };
-    if instants.is_sorted() {
-        return instants;
+    let (Some(&least), Some(&most)) = (values.iter().min(), values.iter().max()) else { return values };
+    if values.is_sorted() {
+        return values;
     }
     // How far above the least, which has no sign and few digits.
-    let above = |at: i64| at.wrapping_sub(least).cast_unsigned();
-    let mut other = vec![0; instants.len()];
+    let above = |value: i64| value.wrapping_sub(least).cast_unsigned();
+    let mut other = vec![0; values.len()];
     let mut shift = 0;
     while shift < u64::BITS && above(most) >> shift > 0 {
-        let digit = |at: i64| (above(at) >> shift) as usize & ((1 << DIGIT_BITS) - 1);
+        let digit = |value: i64| (above(value) >> shift) as usize & ((1 << DIGIT_BITS) - 1);
         let mut places = vec![0u32; 1 << DIGIT_BITS];
-        instants.iter().for_each(|at| places[digit(*at)] += 1);
+        values.iter().for_each(|value| places[digit(*value)] += 1);
         let mut next = 0;
         for place in &mut places {
             next += std::mem::replace(place, next);
         }
-        for at in &instants {
-            let place = &mut places[digit(*at)];
-            other[*place as usize] = *at;
+        for value in &values {
+            let place = &mut places[digit(*value)];
+            other[*place as usize] = *value;
             *place += 1;
         }
-        std::mem::swap(&mut instants, &mut other);
+        std::mem::swap(&mut values, &mut other);
         shift += DIGIT_BITS;
     }
-    instants
+    values
 }
 
 #[cfg(test)]
@@ -131,10 +155,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn instants_are_sorted(instants in prop::collection::vec(prop_oneof![-50i64..50, any::<i64>()], 0..300)) {
-            let mut expected = instants.clone();
+        fn numbers_are_sorted(numbers in prop::collection::vec(prop_oneof![-50i64..50, any::<i64>()], 0..300)) {
+            let mut expected = numbers.clone();
             expected.sort();
-            prop_assert_eq!(sorted_ms(instants), expected);
+            prop_assert_eq!(ascending(numbers), expected);
         }
 
         #[test]
@@ -143,7 +167,8 @@ mod tests {
         ) {
             let mut expected = items.clone();
             expected.sort_by_key(|(client, at, _)| (*client, *at));
-            prop_assert_eq!(by_client(&items, |item| item.0, |item| item.1).into_owned(), expected);
+            prop_assert_eq!(&by_client(&items, |item| item.0, |item| item.1).into_owned(), &expected);
+            prop_assert_eq!(by_client_alone(items, |item| item.0, |item| item.1), expected);
         }
     }
 

@@ -306,8 +306,8 @@ impl Changes {
     fn of(spans: &[Span]) -> Changes {
         let lasting = || spans.iter().filter(|span| span.end_ms > span.entered_ms);
         Changes {
-            entries_ms: grouping::sorted_ms(lasting().map(|span| span.entered_ms).collect()),
-            exits_ms: grouping::sorted_ms(lasting().filter_map(Span::exited_ms).collect()),
+            entries_ms: grouping::ascending(lasting().map(|span| span.entered_ms).collect()),
+            exits_ms: grouping::ascending(lasting().filter_map(Span::exited_ms).collect()),
         }
     }
 
@@ -518,7 +518,7 @@ impl Dwells {
 
     /// `None` of no visit. Quantiles are interpolated linearly. O(v).
     pub fn dwell(self, bands: &[DwellBand]) -> Option<Dwell> {
-        let dwells_ms = grouping::sorted_ms(self.dwells_ms);
+        let dwells_ms = grouping::ascending(self.dwells_ms);
         let max_ms = *dwells_ms.last()?;
         let mean_s = dwells_ms.iter().sum::<i64>() as f64 / dwells_ms.len() as f64 / 1000.0;
         let quantile_s = |q: f64| {

@@ -1,5 +1,7 @@
 //! From where to where clients go, and where they stand. Pure functions; times are Unix milliseconds.
 
+use std::iter::Peekable;
+
 use rustc_hash::FxHashMap;
 
 use super::grouping;
@@ -119,13 +121,36 @@ impl Flows {
     }
 }
 
+/// A square cell, by column and row.
+pub type Place = (i32, i32);
+
 /// A fix as far as standing somewhere goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stand {
     pub client: i32,
     pub at_ms: i64,
-    /// Its cell, where it is on the floor that is looked at.
-    pub cell: Option<(i32, i32)>,
+    /// [`ELSEWHERE`] where it is not on the floor that is looked at.
+    pub place: Place,
+}
+
+/// Beyond all floors: of hundreds of thousands of fixes each byte counts.
+pub const ELSEWHERE: Place = (i32::MIN, i32::MIN);
+
+/// Fixes by client, and those of a client by time.
+#[derive(Debug)]
+pub struct Stands(Vec<Stand>);
+
+impl Stands {
+    /// Of fixes in any order; of those at the same instant the one that came first stays before the other. O(n) for n fixes
+    /// that come almost in order.
+    pub fn of(stands: Vec<Stand>) -> Stands {
+        Stands(grouping::by_client_alone(stands, |stand| stand.client.cast_unsigned(), |stand| stand.at_ms))
+    }
+
+    /// Those of each client.
+    fn by_client(&self) -> Peekable<impl Iterator<Item = &[Stand]>> {
+        self.0.chunk_by(|one, next| one.client == next.client).peekable()
+    }
 }
 
 /// What was in one square cell.
@@ -137,23 +162,182 @@ pub struct Cell {
     pub unique_clients: u64,
 }
 
-/// Cells by row and column. Fixes at `to_ms` or later only end what stood before.
-pub fn heat(stands: &[Stand], to_ms: i64, stay_max_ms: i64) -> Vec<((i32, i32), Cell)> {
-    let stands = grouping::by_client(stands, |stand| stand.client.cast_unsigned(), |stand| stand.at_ms);
-    let mut cells: FxHashMap<(i32, i32), (Cell, i32)> = FxHashMap::default();
-    for (place, stand) in stands.iter().enumerate() {
-        let Some(cell) = stand.cell.filter(|_| stand.at_ms < to_ms) else { continue };
-        let next = stands.get(place + 1).filter(|next| next.client == stand.client);
-        let stayed_ms = next.map(|next| next.at_ms - stand.at_ms).filter(|stay_ms| *stay_ms <= stay_max_ms);
-        let (found, last_client) = cells.entry(cell).or_insert((Cell::default(), i32::MIN));
-        found.fixes += 1;
-        found.stayed_ms += stayed_ms.map_or(0, |stay_ms| stay_ms.min(to_ms - stand.at_ms));
-        if *last_client != stand.client {
-            found.unique_clients += 1;
-            *last_client = stand.client;
+/// Counts where clients stood, one part of the window after the other: there may be more fixes than fit into memory.
+#[derive(Debug)]
+pub struct Heat {
+    to_ms: i64,
+    stay_max_ms: i64,
+    /// Which of the cells a place is.
+    numbers: FxHashMap<Place, usize>,
+    cells: Vec<Tile>,
+    /// What the parts so far leave to those that come; none where there is one part.
+    left: Option<Left>,
+}
+
+#[derive(Debug)]
+struct Tile {
+    place: Place,
+    cell: Cell,
+    last_client: Option<i32>,
+}
+
+#[derive(Debug, Default)]
+struct Left {
+    /// Who stood where last, if on the floor: since when, and in which of the cells.
+    standing: FxHashMap<i32, (i64, usize)>,
+    met: Met,
+}
+
+/// Who was in which of the cells, each at least once: the cell's number, and the client's.
+#[derive(Debug, Default)]
+struct Met {
+    pairs: Vec<i64>,
+    /// When there are so many, each is brought down to once.
+    pairs_max: usize,
+}
+
+impl Met {
+    fn put(&mut self, number: usize, client: i32) {
+        self.pairs.push((number as i64) << 32 | i64::from(client.cast_unsigned()));
+    }
+
+    fn settle(&mut self) {
+        if self.pairs.len() >= self.pairs_max {
+            self.pairs = self.once();
+            self.pairs_max = 2 * self.pairs.len() + PAIRS_MIN;
         }
     }
-    let mut cells: Vec<_> = cells.into_iter().map(|(place, (cell, _))| (place, cell)).collect();
-    cells.sort_unstable_by_key(|((column, row), _)| (*row, *column));
-    cells
+
+    fn once(&mut self) -> Vec<i64> {
+        let mut pairs = grouping::ascending(std::mem::take(&mut self.pairs));
+        pairs.dedup();
+        pairs
+    }
+}
+
+/// Fewer are not worth the time.
+const PAIRS_MIN: usize = if cfg!(test) { 4 } else { 1_000_000 };
+
+impl Heat {
+    /// Counts fixes before `to_ms`, each of which stands until its client's next, if that comes within `stay_max_ms`.
+    pub fn new(to_ms: i64, stay_max_ms: i64, parts: i64) -> Heat {
+        let left = (parts > 1).then(Left::default);
+        Heat { to_ms, stay_max_ms, numbers: FxHashMap::default(), cells: Vec::new(), left }
+    }
+
+    /// Takes the next part, of whose fixes none in `later` is before one in `earlier`. Those at the end of the window or after
+    /// it only end what stood before. O(n) for n fixes.
+    pub fn take(&mut self, earlier: &Stands, later: &Stands) {
+        let (mut earlier, mut later) = (earlier.by_client(), later.by_client());
+        loop {
+            let next = [earlier.peek(), later.peek()].into_iter().flatten().map(|own| own[0].client.cast_unsigned());
+            let Some(client) = next.min() else { break };
+            let is_own = |own: &&[Stand]| own[0].client.cast_unsigned() == client;
+            let own = [earlier.next_if(is_own), later.next_if(is_own)];
+            self.take_client(client.cast_signed(), own.into_iter().flatten().flatten());
+        }
+        if let Some(left) = &mut self.left {
+            left.met.settle();
+        }
+    }
+
+    fn take_client<'a>(&mut self, client: i32, own: impl Iterator<Item = &'a Stand>) {
+        let Heat { to_ms, stay_max_ms, numbers, cells, left } = self;
+        let mut standing = left.as_mut().and_then(|left| left.standing.remove(&client));
+        for stand in own {
+            if let Some((since_ms, number)) = standing.take()
+                && stand.at_ms - since_ms <= *stay_max_ms
+            {
+                cells[number].cell.stayed_ms += stand.at_ms.min(*to_ms) - since_ms;
+            }
+            if stand.place == ELSEWHERE || stand.at_ms >= *to_ms {
+                continue;
+            }
+            let number = *numbers.entry(stand.place).or_insert_with(|| {
+                cells.push(Tile { place: stand.place, cell: Cell::default(), last_client: None });
+                cells.len() - 1
+            });
+            standing = Some((stand.at_ms, number));
+            let Tile { cell, last_client, .. } = &mut cells[number];
+            cell.fixes += 1;
+            if last_client.replace(client) != Some(client) {
+                match left {
+                    Some(left) => left.met.put(number, client),
+                    None => cell.unique_clients += 1,
+                }
+            }
+        }
+        if let (Some(left), Some(standing)) = (left, standing) {
+            left.standing.insert(client, standing);
+        }
+    }
+
+    /// Cells by row and column.
+    pub fn counted(mut self) -> Vec<(Place, Cell)> {
+        let met = self.left.map(|mut left| left.met.once()).unwrap_or_default();
+        met.iter().for_each(|pair| self.cells[(pair >> 32) as usize].cell.unique_clients += 1);
+        let mut cells: Vec<_> = self.cells.into_iter().map(|tile| (tile.place, tile.cell)).collect();
+        cells.sort_unstable_by_key(|((column, row), _)| (*row, *column));
+        cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn heat_is_what_counting_by_hand_gives(
+            fixes in prop::collection::vec((0i32..3, 0i64..100, prop::option::of((0i32..3, 0i32..2))), 0..60),
+            ends in prop::collection::vec(0usize..60, 1..6),
+            to_ms in 0i64..100,
+            stay_max_ms in 0i64..30,
+        ) {
+            // In parts of two halves, each later than the one before; as they come within it.
+            let (mut fixes, mut ends) = (fixes, ends);
+            ends.extend([0, fixes.len()]);
+            ends.iter_mut().for_each(|end| *end = (*end).min(fixes.len()));
+            ends.sort_unstable();
+            let mut last_ms = 0;
+            for half in ends.windows(2) {
+                let half = &mut fixes[half[0]..half[1]];
+                half.iter_mut().for_each(|(_, at_ms, _)| *at_ms = last_ms.max(*at_ms));
+                last_ms = half.iter().map(|(_, at_ms, _)| *at_ms).fold(last_ms, i64::max);
+            }
+            let stand = |(client, at_ms, place): &(i32, i64, Option<Place>)| {
+                Stand { client: *client, at_ms: *at_ms, place: place.unwrap_or(ELSEWHERE) }
+            };
+            let stands = |half: &[usize]| Stands::of(fixes[half[0]..half[1]].iter().map(stand).collect());
+            let halves: Vec<Stands> = ends.windows(2).map(stands).collect();
+            let mut heat = Heat::new(to_ms, stay_max_ms, halves.len().div_ceil(2) as i64);
+            for part in halves.chunks(2) {
+                heat.take(&part[0], part.get(1).unwrap_or(&Stands::of(Vec::new())));
+            }
+            let found = heat.counted();
+            let mut expected: BTreeMap<(i32, i32), (Cell, BTreeSet<i32>)> = BTreeMap::new();
+            for (number, (client, at_ms, place)) in fixes.iter().enumerate() {
+                let Some((column, row)) = place.filter(|_| *at_ms < to_ms) else { continue };
+                // Of fixes at the same instant the one that came first is before the other.
+                let follows = |(other, next): &(usize, &(i32, i64, Option<Place>))| {
+                    next.0 == *client && (next.1, *other) > (*at_ms, number)
+                };
+                let next = fixes.iter().enumerate().filter(follows).map(|(_, next)| next.1).min();
+                let (cell, clients) = expected.entry((row, column)).or_default();
+                cell.fixes += 1;
+                if let Some(next_ms) = next && next_ms - at_ms <= stay_max_ms {
+                    cell.stayed_ms += next_ms.min(to_ms) - at_ms;
+                }
+                clients.insert(*client);
+                cell.unique_clients = clients.len() as u64;
+            }
+            let expected: Vec<_> =
+                expected.into_iter().map(|((row, column), (cell, _))| ((column, row), cell)).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

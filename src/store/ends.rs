@@ -97,6 +97,27 @@ pub(super) fn forget_erased(conn: &Connection) -> Result<(), StoreError> {
     Ok(conn.execute_batch(sql)?)
 }
 
+/// A statement for the clients of all fixes that are left. Costs a scan of those since they were noted, and of those as old as
+/// what was forgotten: of a client whose newest is not as old as that one, it is left.
+pub(super) fn clients_of_fixes(conn: &Connection) -> Result<String, StoreError> {
+    let DeliveryKey(through) = noted_through(conn)?;
+    let sql = "SELECT epoch_ms(max(before_at)) FROM store.forgotten WHERE site_key IS NOT NULL";
+    let before_ms: Option<i64> = conn.query_row(sql, [], |row| row.get(0))?;
+    let before_ms = before_ms.unwrap_or(0);
+    Ok(match through {
+        0 => "SELECT DISTINCT client_key FROM store.fixes".to_owned(),
+        through => format!(
+            "SELECT client_key FROM store.newest_fixes LEFT JOIN store.forgotten USING (site_key)
+             WHERE before_at IS NULL OR event_at >= before_at
+             UNION ALL
+             SELECT DISTINCT client_key FROM store.fixes WHERE delivery_key > {through}
+             UNION ALL
+             SELECT DISTINCT client_key FROM store.fixes JOIN store.forgotten USING (site_key)
+             WHERE event_at < epoch_ms({before_ms}::BIGINT)::TIMESTAMPTZ AND event_at < before_at"
+        ),
+    })
+}
+
 /// Where the fixes of each site end: its newest, and the latest that was received.
 #[derive(Debug, Default)]
 pub struct Ends {
@@ -286,32 +307,74 @@ pub fn tail_fixes(conn: &Connection, newest: &[NewestFix], tail_ms: i64) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::forget::{Old, begin_forgetting, forget_events};
     use crate::store::writer::Writer;
     use crate::store::{Store, StoreOptions};
+
+    fn store(dir: &tempfile::TempDir) -> Store {
+        let path = dir.path().join("ends.duckdb");
+        Store::open(&StoreOptions { path, memory_limit: None, threads: None }).unwrap()
+    }
+
+    /// Fixes of two sites and some clients, some older than what came before.
+    fn add(conn: &Connection, first: i64, deliveries: i64, clients: i32) {
+        let sql = format!(
+            "INSERT INTO store.deliveries BY NAME
+                 SELECT range AS delivery_key, epoch_ms(range * 1000)::TIMESTAMPTZ AS received_at, 'a' AS source, 'location' AS topic,
+                     0 AS body_bytes, 1 AS events, 0 AS duplicates, 0 AS late, 0 AS quarantined
+                 FROM range({first}, {first} + {deliveries});
+             INSERT INTO store.fixes BY NAME
+                 SELECT range AS delivery_key, epoch_ms(range * 1000)::TIMESTAMPTZ AS received_at, (range % 2)::INTEGER AS site_key,
+                     (range * 7 % {clients})::INTEGER AS client_key, 1 AS map_key, 0 AS x_mm, 0 AS y_mm,
+                     epoch_ms(range * 7919 % 1000 * 1000)::TIMESTAMPTZ AS event_at, false AS is_late, false AS is_off_map,
+                     false AS is_received_time
+                 FROM range({first}, {first} + {deliveries})"
+        );
+        conn.execute_batch(&sql).unwrap();
+    }
+
+    #[test]
+    fn the_clients_of_what_is_left_are_those_of_all_fixes() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = store(&dir);
+        let mut writer = Writer::new(&store).unwrap();
+        let conn = store.connection().unwrap();
+        let clients = |sql: &str| -> Vec<i32> {
+            let sql = format!("SELECT DISTINCT client_key FROM ({sql}) ORDER BY client_key");
+            rows(&conn, &sql, |row| row.get(0)).unwrap()
+        };
+        let all = || clients("FROM store.fixes");
+        let (mut first, mut gone) = (1, 0);
+        for (number, deliveries) in [60, 3, 1, 40, 0, 12, 80, 30].into_iter().enumerate() {
+            add(&conn, first, deliveries, 97);
+            first += deliveries;
+            if number != 2 {
+                let (through, found) = (last_delivery(&conn).unwrap(), newest_fixes(&conn).unwrap());
+                writer.in_transaction(|conn| note_newest_fixes(conn, &found, through)).unwrap();
+            }
+            add(&conn, first, 2, 97);
+            first += 2;
+            assert_eq!(clients(&clients_of_fixes(&conn).unwrap()), all());
+            // Of one site the older ones go, a part now and a part later; those of the other are kept for twice as long.
+            for (site, through) in [(0, first - 30), (1, first - 60)] {
+                let old = Old { site: SiteKey(site), through };
+                writer.in_transaction(|conn| begin_forgetting(conn, old)).unwrap();
+                for rows_max in [5, 1000] {
+                    gone += writer.in_transaction(|conn| forget_events(conn, old, rows_max)).unwrap();
+                    assert_eq!(clients(&clients_of_fixes(&conn).unwrap()), all());
+                }
+            }
+        }
+        assert!(gone > 100 && all().len() > 20);
+    }
 
     #[test]
     fn what_was_noted_and_what_came_since_are_all_there_is() {
         let dir = tempfile::TempDir::new().unwrap();
-        let path = dir.path().join("ends.duckdb");
-        let store = Store::open(&StoreOptions { path, memory_limit: None, threads: None }).unwrap();
+        let store = store(&dir);
         let mut writer = Writer::new(&store).unwrap();
         let conn = store.connection().unwrap();
-        let add = |first: i64, deliveries: i64| {
-            // Of two sites and five clients, some older than what came before.
-            let sql = format!(
-                "INSERT INTO store.deliveries BY NAME
-                     SELECT range AS delivery_key, epoch_ms(range * 1000)::TIMESTAMPTZ AS received_at, 'a' AS source, 'location' AS topic,
-                         0 AS body_bytes, 1 AS events, 0 AS duplicates, 0 AS late, 0 AS quarantined
-                     FROM range({first}, {first} + {deliveries});
-                 INSERT INTO store.fixes BY NAME
-                     SELECT range AS delivery_key, epoch_ms(range * 1000)::TIMESTAMPTZ AS received_at, (range % 2)::INTEGER AS site_key,
-                         (range * 7 % 5)::INTEGER AS client_key, 1 AS map_key, 0 AS x_mm, 0 AS y_mm,
-                         epoch_ms(range * 7919 % 1000 * 1000)::TIMESTAMPTZ AS event_at, false AS is_late, false AS is_off_map,
-                         false AS is_received_time
-                     FROM range({first}, {first} + {deliveries})"
-            );
-            conn.execute_batch(&sql).unwrap();
-        };
+        let add = |first, deliveries| add(&conn, first, deliveries, 5);
         let newest = || {
             let mut newest = newest_fixes(&conn).unwrap();
             newest.sort_by_key(|fix| (fix.site, fix.client));

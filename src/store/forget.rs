@@ -3,7 +3,7 @@
 use duckdb::{Connection, params};
 
 use super::StoreError;
-use super::ends::forget_erased;
+use super::ends::{clients_of_fixes, forget_erased};
 use super::past::Changing;
 use crate::model::ids::{Id, SiteKey};
 use crate::model::time::{EventTime, ReceivedAt};
@@ -119,18 +119,18 @@ pub fn oldest(conn: &Connection, now_ms: i64) -> Result<i64, StoreError> {
 /// Clients of which nothing is left are no longer known by their ids; how many that was. To be called before anything is read into
 /// memory: a number stays taken, for keys are counted, and stands for nobody.
 ///
-/// Costs a scan of the clients of all events, once something has been forgotten.
+/// Costs a scan of the clients of visits and of all events but fixes, once something has been forgotten.
 pub fn forget_clients(conn: &Connection) -> Result<usize, StoreError> {
     let has_forgotten: bool =
         conn.query_row("SELECT count(*) > 0 FROM store.forgotten WHERE site_key IS NOT NULL", [], |row| row.get(0))?;
     if !has_forgotten {
         return Ok(0);
     }
-    let tables = ["fixes", "beacons", "transitions", "scans", "visits", "open_visits", "alerts", "silences"];
-    let left: Vec<String> = tables
-        .iter()
-        .map(|table| format!("SELECT client_key FROM store.{table} WHERE client_key IS NOT NULL"))
-        .collect();
+    let tables = ["beacons", "transitions", "scans", "visits", "open_visits", "alerts", "silences"];
+    // Each of them once: what clients are looked for in is kept in memory.
+    let others =
+        tables.map(|table| format!("SELECT DISTINCT client_key FROM store.{table} WHERE client_key IS NOT NULL"));
+    let left: Vec<String> = others.into_iter().chain([clients_of_fixes(conn)?]).collect();
     let clients = conn.execute(
         &format!(
             "UPDATE store.clients SET client_id = 'erased-' || client_key, name = NULL

@@ -2,13 +2,15 @@
 //! question.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use duckdb::Connection;
 
 use super::StoreError;
-use super::plans::{AreaAsked, areas_asked};
+use super::kept::Kept;
+use super::plans::{AreaAsked, areas_asked, ground};
 use super::queries::{Scope, ask};
+use super::restore::RuleSettings;
 use crate::model::ids::AreaKind;
 
 /// Areas that are kept at most, those of several scopes counted several times.
@@ -44,51 +46,59 @@ impl PlaceIds {
     }
 }
 
-/// The areas of scopes that were asked for, as they are now.
+/// A map, as far as a heat map goes.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    pub map: i32,
+    /// `None`: nobody knows yet.
+    pub site: Option<i32>,
+    pub width_m: Option<f64>,
+    pub height_m: Option<f64>,
+    /// Of its site.
+    pub rules: RuleSettings,
+}
+
+/// The areas of scopes that were asked for, and what else questions need of places, as they are now.
 #[derive(Default)]
 pub struct KeptAreas {
-    kept: Mutex<Kept>,
+    kept: Kept<Places>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Places {
     by_choice: HashMap<Choice, Arc<[AreaAsked]>>,
     areas: usize,
     ids: Option<Arc<PlaceIds>>,
-    /// Counts changes.
-    changes: u64,
+    grounds: HashMap<String, Ground>,
+}
+
+impl Places {
+    fn keep(&mut self, choice: Choice, areas: &Arc<[AreaAsked]>) {
+        // One more for itself: there may be many of nothing.
+        let count = areas.len() + 1;
+        if count > AREAS_MAX {
+            return;
+        }
+        if self.areas + count > AREAS_MAX {
+            self.by_choice.clear();
+            self.areas = 0;
+        }
+        if self.by_choice.insert(choice, areas.clone()).is_none() {
+            self.areas += count;
+        }
+    }
 }
 
 impl KeptAreas {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().expect("no one panics with the areas")
-    }
-
     /// The areas of a scope; as [`areas_asked`].
     pub fn of(&self, conn: &Connection, scope: &Scope) -> Result<Arc<[AreaAsked]>, StoreError> {
         let Scope { site, map, area, area_kind, tag, .. } = scope.clone();
         let choice = (site, map, area, area_kind, tag);
-        let before = {
-            let kept = self.kept();
-            if let Some(areas) = kept.by_choice.get(&choice) {
-                return Ok(areas.clone());
-            }
-            kept.changes
-        };
-        let areas: Arc<[AreaAsked]> = areas_asked(conn, scope)?.into();
-        let mut kept = self.kept();
-        // One more for itself: there may be many of nothing.
-        let count = areas.len() + 1;
-        if kept.changes == before && count <= AREAS_MAX {
-            if kept.areas + count > AREAS_MAX {
-                kept.by_choice.clear();
-                kept.areas = 0;
-            }
-            if kept.by_choice.insert(choice, areas.clone()).is_none() {
-                kept.areas += count;
-            }
-        }
-        Ok(areas)
+        self.kept.get(
+            |places| places.by_choice.get(&choice).cloned(),
+            || Ok(areas_asked(conn, scope)?.into()),
+            |places, areas| places.keep(choice.clone(), areas),
+        )
     }
 
     /// The ids of places, among them all that rows name which were read before.
@@ -98,38 +108,30 @@ impl KeptAreas {
         sites: impl IntoIterator<Item = i32>,
         maps: impl IntoIterator<Item = i32>,
     ) -> Result<Arc<PlaceIds>, StoreError> {
-        let (before, kept) = {
-            let kept = self.kept();
-            (kept.changes, kept.ids.clone())
-        };
         // What is kept may be from just before the commit that made a place known.
-        if let Some(ids) = kept
-            && sites.into_iter().all(|site| ids.sites.contains_key(&site))
-            && maps.into_iter().all(|map| ids.maps.contains_key(&map))
-        {
-            return Ok(ids);
-        }
-        let ids = Arc::new(PlaceIds::read(conn)?);
-        let mut kept = self.kept();
-        if kept.changes == before {
-            kept.ids = Some(ids.clone());
-        }
-        Ok(ids)
+        let has_all = |ids: &&Arc<PlaceIds>| {
+            sites.into_iter().all(|site| ids.sites.contains_key(&site))
+                && maps.into_iter().all(|map| ids.maps.contains_key(&map))
+        };
+        self.kept.get(
+            |places| places.ids.as_ref().filter(has_all).cloned(),
+            || Ok(Arc::new(PlaceIds::read(conn)?)),
+            |places, ids| places.ids = Some(ids.clone()),
+        )
+    }
+
+    /// The map of that id; `None` where nobody knows one.
+    pub fn ground(&self, conn: &Connection, map: &str) -> Result<Option<Ground>, StoreError> {
+        self.kept.get(
+            |places| places.grounds.get(map).map(|ground| Some(ground.clone())),
+            || ground(conn, map),
+            |places, ground| places.grounds.extend(ground.iter().map(|ground| (map.to_owned(), ground.clone()))),
+        )
     }
 
     /// To be called once something is committed that may concern sites, maps or areas, and before anybody is told so.
     pub fn forget(&self) {
-        let mut kept = self.kept();
-        kept.changes += 1;
-        kept.forget();
-    }
-}
-
-impl Kept {
-    fn forget(&mut self) {
-        self.by_choice.clear();
-        self.areas = 0;
-        self.ids = None;
+        self.kept.change(|places| *places = Places::default());
     }
 }
 

@@ -15,8 +15,11 @@ pub mod flows;
 pub mod forget;
 mod guard;
 mod handover;
+pub mod heatmap;
 pub mod history;
+mod kept;
 pub mod kept_areas;
+pub mod kept_clients;
 mod migrate;
 pub mod occupancy;
 pub mod outbox;
@@ -42,6 +45,7 @@ use std::sync::{Arc, Mutex};
 use duckdb::{Config, Connection};
 
 use kept_areas::KeptAreas;
+use kept_clients::KeptClients;
 use past::Past;
 
 /// A connection lent to a question.
@@ -120,6 +124,7 @@ struct Inner {
     idle: Mutex<Vec<Connection>>,
     past: Arc<Past>,
     areas: Arc<KeptAreas>,
+    clients: Arc<KeptClients>,
     /// Last, so that the file is closed before it may be opened again.
     _turn: Turn,
 }
@@ -181,6 +186,7 @@ impl Store {
             idle: Mutex::default(),
             past: Arc::new(Past::new(PAST_BYTES.min(memory_limit / 8))),
             areas: Arc::default(),
+            clients: Arc::default(),
             _turn: turn,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -198,6 +204,11 @@ impl Store {
     /// The areas that questions are about.
     pub fn areas(&self) -> &Arc<KeptAreas> {
         &self.inner.areas
+    }
+
+    /// The clients that questions are about.
+    pub fn clients(&self) -> &Arc<KeptClients> {
+        &self.inner.clients
     }
 
     /// Bytes of the file's disk that may still be written; none where the system does not tell.

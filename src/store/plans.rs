@@ -8,6 +8,7 @@ use duckdb::Connection;
 use duckdb::types::Value;
 
 use super::StoreError;
+use super::kept_areas::Ground;
 use super::places::georeference;
 use super::queries::{Scope, also, ask, text};
 use super::restore::{RuleSettings, area_kind, outline_of_shape, source};
@@ -118,6 +119,25 @@ pub fn maps(
     );
     let own = |text: Option<&str>| text.map(str::to_owned);
     ask(conn, &sql, vec![text(&own(site)), text(&own(id)), instant(at_ms)], map_row)
+}
+
+/// What a heat map needs of the map of that id, as it is now.
+pub(super) fn ground(conn: &Connection, id: &str) -> Result<Option<Ground>, StoreError> {
+    let sql = "SELECT m.map_key, m.site_key, v.width_m, v.height_m, s.exit_grace_s, s.presence_timeout_s, s.reported_timeout_s
+               FROM store.maps m
+               LEFT JOIN store.map_versions v ON v.map_key = m.map_key AND v.valid_to IS NULL
+               LEFT JOIN store.sites s ON s.site_key = m.site_key
+               WHERE m.map_id = ?";
+    let found = ask(conn, sql, vec![Value::Text(id.into())], |row| {
+        Ok(Ground {
+            map: row.get(0)?,
+            site: row.get(1)?,
+            width_m: row.get(2)?,
+            height_m: row.get(3)?,
+            rules: RuleSettings::read(row, 4)?,
+        })
+    })?;
+    Ok(found.into_iter().next())
 }
 
 /// All versions of a map, newest first.

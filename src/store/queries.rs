@@ -4,12 +4,10 @@ use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
-use super::columns::ask_columns;
 use super::kept_areas::KeptAreas;
+use super::kept_clients::Client;
 use super::restore::{RuleSettings, area_kind, client_kind, pseudonyms};
-use crate::model::grouping;
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
-use crate::model::movement::{self, Stand};
 use crate::model::settings::Pseudonyms;
 use crate::model::visit::Source;
 
@@ -43,6 +41,12 @@ impl Scope {
             code(self.is_randomised.map(u8::from)),
         ]
     }
+
+    /// Whether it is about a client.
+    pub(super) fn has(&self, client: &Client) -> bool {
+        self.client_kind.is_none_or(|kind| kind == client.kind)
+            && self.is_randomised.is_none_or(|is_randomised| is_randomised == client.is_randomised)
+    }
 }
 
 /// Puts clients k into a question about `table`; the parameters are the wanted kind, and whether addresses are randomised.
@@ -59,76 +63,6 @@ pub(super) fn about_clients(sql: &str, table: &str, is_wanted: bool, [kind, rand
         (String::new(), format!("{kind} IS NULL AND {randomised} IS NULL"))
     };
     sql.replace("/*clients*/", &join).replace("/*of clients*/", &filter)
-}
-
-/// Which fixes of a map.
-#[derive(Clone, Debug)]
-pub struct HeatmapFilter {
-    pub map: String,
-    pub from_ms: i64,
-    pub to_ms: i64,
-    pub client_kind: Option<ClientKind>,
-    pub is_randomised: Option<bool>,
-    pub cell_mm: i64,
-    /// A fix stands for no longer than this.
-    pub stay_max_ms: i64,
-}
-
-/// One square cell: its place in cells from the map's origin.
-#[derive(Clone, Copy, Debug)]
-pub struct CellRow {
-    pub column: i64,
-    pub row: i64,
-    pub fixes: i64,
-    pub seconds: f64,
-    pub unique_clients: i64,
-}
-
-/// Cells with fixes, row by row. Half of the fixes are read over the other connection at the same time.
-pub fn heatmap(conn: &Connection, other: Connection, filter: &HeatmapFilter) -> Result<Vec<CellRow>, StoreError> {
-    // Asked for by itself: keys that are known when it is planned are looked for as the rows are read, not joined to them.
-    let place = "SELECT map_key, site_key FROM store.maps WHERE map_id = ? AND site_key IS NOT NULL";
-    let place = ask(conn, place, vec![Value::Text(filter.map.clone())], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((map, site)): Option<(i32, i32)> = place.into_iter().next() else { return Ok(Vec::new()) };
-    let of_clients = filter.client_kind.is_some() || filter.is_randomised.is_some();
-    let sql = about_clients(include_str!("sql/heatmap.sql"), "f", of_clients, ["$4", "$5"]);
-    let stands = |conn: &Connection, from_ms: i64, to_ms: i64| -> Result<Vec<Stand>, StoreError> {
-        let kind = code(filter.client_kind.map(|kind| kind as u8));
-        let is_randomised = code(filter.is_randomised.map(u8::from));
-        let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::Int(site), kind, is_randomised];
-        let cell = |mm: i32| i64::from(mm).div_euclid(filter.cell_mm) as i32;
-        let mut stands = Vec::new();
-        ask_columns(conn, &sql, params, |batch| {
-            let (clients, at) = (batch.integers(0)?, batch.times(1)?);
-            let (maps, is_off) = (batch.integers(2)?, batch.bytes(3)?);
-            let (x_mm, y_mm) = (batch.integers(4)?, batch.integers(5)?);
-            stands.extend((0..batch.rows()).map(|row| Stand {
-                client: clients[row],
-                at_ms: at.ms(row),
-                cell: (maps[row] == map && is_off[row] == 0).then(|| (cell(x_mm[row]), cell(y_mm[row]))),
-            }));
-            Ok(())
-        })?;
-        Ok(stands)
-    };
-    // A fix may end what stood before for so long after the window. Two threads read a half each: DuckDB has few when small
-    // statements are its work.
-    let end_ms = filter.to_ms.saturating_add(filter.stay_max_ms);
-    let middle_ms = filter.from_ms.midpoint(end_ms);
-    let stands = &stands;
-    let second = move || stands(&other, middle_ms, end_ms);
-    let (first, second) = grouping::both(|| stands(conn, filter.from_ms, middle_ms), second);
-    let mut stands = first?;
-    stands.extend(second?);
-    let cells = movement::heat(&stands, filter.to_ms, filter.stay_max_ms);
-    let rows = cells.into_iter().map(|((column, row), cell)| CellRow {
-        column: column.into(),
-        row: row.into(),
-        fixes: cell.fixes as i64,
-        seconds: cell.stayed_ms as f64 / 1000.0,
-        unique_clients: cell.unique_clients as i64,
-    });
-    Ok(rows.collect())
 }
 
 /// Which clients.
@@ -231,7 +165,7 @@ pub fn track(
     limit: i64,
 ) -> Result<Vec<TrackRow>, StoreError> {
     let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::BigInt(limit)];
-    let of_clients = format!("AND {}", listed(clients.iter().map(|key| key.0.cast_signed())));
+    let of_clients = format!("AND {}", listed(clients.iter().copied()));
     let sql = include_str!("sql/track.sql").replace("/*of clients*/", &of_clients);
     // Places by their keys, and then what is told as it is.
     let found: Vec<((i32, i32), TrackRow)> = ask(conn, &sql, params, |row| {
@@ -257,8 +191,8 @@ pub fn track(
 
 /// The condition that rows are of these clients. Keys that are known when a question is planned are looked for as rows are
 /// read, not joined to them.
-pub(super) fn listed(clients: impl Iterator<Item = i32>) -> String {
-    let keys: Vec<String> = clients.map(|key| key.to_string()).collect();
+pub(super) fn listed(clients: impl Iterator<Item = ClientKey>) -> String {
+    let keys: Vec<String> = clients.map(|key| key.0.to_string()).collect();
     if keys.is_empty() { "false".to_owned() } else { format!("client_key IN ({})", keys.join(", ")) }
 }
 
@@ -269,12 +203,6 @@ pub(super) fn also(sql: &mut String, params: &mut Vec<Value>, condition: &str, v
         params.push(value);
         *sql += &format!(" AND {}", condition.replace('?', &format!("${}", params.len())));
     }
-}
-
-/// The clients that have an id: each kind may have one.
-pub fn client_keys(conn: &Connection, id: &str) -> Result<Vec<(ClientKey, ClientKind)>, StoreError> {
-    let sql = "SELECT client_key, kind FROM store.clients WHERE client_id = ?";
-    ask(conn, sql, vec![Value::Text(id.into())], |row| Ok((ClientKey(row.get(0)?), client_kind(row.get(1)?))))
 }
 
 /// Where a client is, as far as the newest deliveries tell.
@@ -338,11 +266,7 @@ pub fn sites(conn: &Connection, id: Option<&str>) -> Result<Vec<SiteRow>, StoreE
             id: row.get(1)?,
             name: row.get(2)?,
             time_zone: row.get(3)?,
-            rules: RuleSettings {
-                exit_grace_s: row.get(4)?,
-                presence_timeout_s: row.get(5)?,
-                reported_timeout_s: row.get(6)?,
-            },
+            rules: RuleSettings::read(row, 4)?,
             dwell_bands_json: row.get(7)?,
             first_seen_ms: row.get(8)?,
             pseudonyms: pseudonyms(row.get(9)?),
@@ -388,7 +312,7 @@ pub fn client_ids(conn: &Connection, keys: &[ClientKey]) -> Result<Vec<(ClientKe
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let of_clients = listed(keys.iter().map(|key| key.0.cast_signed()));
+    let of_clients = listed(keys.iter().copied());
     let sql = format!("SELECT client_key, client_id FROM store.clients WHERE {of_clients}");
     let mut statement = conn.prepare(&sql)?;
     let found = statement.query_map([], |row| Ok((ClientKey(row.get(0)?), row.get(1)?)))?;

@@ -51,7 +51,7 @@ impl RuleSettings {
         }
     }
 
-    fn read(row: &Row<'_>, first: usize) -> Result<RuleSettings, duckdb::Error> {
+    pub(super) fn read(row: &Row<'_>, first: usize) -> Result<RuleSettings, duckdb::Error> {
         Ok(RuleSettings {
             exit_grace_s: row.get(first)?,
             presence_timeout_s: row.get(first + 1)?,

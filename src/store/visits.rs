@@ -4,13 +4,14 @@ use duckdb::Connection;
 use duckdb::types::Value;
 
 use super::kept_areas::PlaceIds;
+use super::kept_clients::Client;
 use super::past::{NO_MAP, OPEN_MS, PastVisit};
 use super::plans::{AreaAsked, areas_asked, areas_by_key, of_areas};
 use super::queries::{Scope, also, ask, listed};
 use super::restore::{client_kind, ended, source};
 use super::spans::Chosen;
 use super::{Store, StoreError};
-use crate::model::ids::{AreaKind, ClientKind};
+use crate::model::ids::{AreaKind, ClientKey, ClientKind};
 use crate::model::visit::{Ended, Source};
 
 /// Which visits, beside their scope and window.
@@ -79,15 +80,6 @@ impl VisitRow {
     }
 }
 
-/// Whom a visit is of.
-#[derive(Clone)]
-struct Client {
-    key: i32,
-    kind: ClientKind,
-    id: String,
-    name: Option<String>,
-}
-
 /// The visits of the areas that a scope names, by key, up to the filter's limit.
 pub fn visits(
     store: &Store,
@@ -98,7 +90,8 @@ pub fn visits(
     let areas = store.areas().of(conn, scope)?;
     let found = match &filter.client {
         Some(id) => {
-            let clients = clients(conn, id, scope)?;
+            let clients = store.clients().of(conn, id)?;
+            let clients: Vec<&Client> = clients.iter().filter(|client| scope.has(client)).collect();
             match kept(store, conn, &areas, scope, filter, &clients)? {
                 Some(found) => found,
                 None => stored(conn, &areas, scope, filter, Some(&clients))?,
@@ -119,17 +112,6 @@ pub fn visits(
     Ok(found.into_iter().filter_map(row).collect())
 }
 
-/// The clients of an id that a scope leaves: each kind may have one.
-fn clients(conn: &Connection, id: &str, scope: &Scope) -> Result<Vec<Client>, StoreError> {
-    let mut sql = "SELECT client_key, kind, client_id, name FROM store.clients_now WHERE client_id = $1".to_owned();
-    let mut params = vec![Value::Text(id.into())];
-    also(&mut sql, &mut params, "kind = ?", scope.client_kind.map(|kind| Value::UTinyInt(kind as u8)));
-    also(&mut sql, &mut params, "is_randomised = ?", scope.is_randomised.map(Value::Boolean));
-    ask(conn, &sql, params, |row| {
-        Ok(Client { key: row.get(0)?, kind: client_kind(row.get(1)?), id: row.get(2)?, name: row.get(3)? })
-    })
-}
-
 /// The visits of clients, from memory; `None` where the file is to be asked.
 fn kept(
     store: &Store,
@@ -137,20 +119,21 @@ fn kept(
     areas: &[AreaAsked],
     scope: &Scope,
     filter: &VisitFilter,
-    clients: &[Client],
+    clients: &[&Client],
 ) -> Result<Option<Vec<(PastVisit, Client)>>, StoreError> {
     let past = store.past();
     let Some(chosen) = Chosen::of(areas, scope.source) else { return Ok(None) };
     let Some(view) = past.view_if_kept(filter.from_ms, filter.to_ms) else { return Ok(None) };
     let mut found = Vec::new();
     for client in clients {
+        let key = client.key.0.cast_signed();
         let mut take = |visit: PastVisit| {
             if filter.has(&visit) && chosen.has(visit.area, visit.source) {
-                found.push((visit, client.clone()));
+                found.push((visit, (*client).clone()));
             }
         };
-        view.days.iter().for_each(|day| day.each_of_client(client.key, &mut take));
-        if !past.each_recent_of_client(conn, view.end_ms(), client.key, &mut take)? {
+        view.days.iter().for_each(|day| day.each_of_client(key, &mut take));
+        if !past.each_recent_of_client(conn, view.end_ms(), key, &mut take)? {
             return Ok(None);
         }
     }
@@ -165,7 +148,7 @@ fn stored(
     areas: &[AreaAsked],
     scope: &Scope,
     filter: &VisitFilter,
-    clients: Option<&[Client]>,
+    clients: Option<&[&Client]>,
 ) -> Result<Vec<(PastVisit, Client)>, StoreError> {
     let mut params: Vec<Value> =
         [filter.from_ms, filter.to_ms, filter.after, filter.limit].into_iter().map(Value::BigInt).collect();
@@ -195,8 +178,13 @@ fn stored(
             exited_ms: exited_ms.unwrap_or(OPEN_MS),
             ended: row.get::<_, Option<u8>>(9)?.unwrap_or_default(),
         };
-        let client =
-            Client { key: visit.client, kind: client_kind(row.get(10)?), id: row.get(11)?, name: row.get(12)? };
+        let client = Client {
+            key: ClientKey(visit.client.cast_unsigned()),
+            kind: client_kind(row.get(10)?),
+            id: row.get(11)?,
+            name: row.get(12)?,
+            is_randomised: row.get(13)?,
+        };
         Ok((visit, client))
     })
 }

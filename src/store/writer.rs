@@ -7,6 +7,7 @@ use duckdb::{Appender, Connection};
 use super::alerts::{self, Resolved};
 use super::handover::Tray;
 use super::kept_areas::KeptAreas;
+use super::kept_clients::KeptClients;
 use super::outbox::{self, AlertEvent, Notices};
 use super::past::Past;
 use super::row::{self, Row};
@@ -86,6 +87,7 @@ pub struct Writer {
     tray: Tray,
     past: Arc<Past>,
     areas: Arc<KeptAreas>,
+    clients: Arc<KeptClients>,
     /// Made since the start.
     checkpoints: u32,
 }
@@ -99,13 +101,14 @@ impl Writer {
         let conn = store.connection()?;
         // One for each table of a drain, and some.
         conn.set_prepared_statement_cache_capacity(64);
-        Ok(Writer { conn, tray: Tray::new(), past: store.past().clone(), areas: store.areas().clone(), checkpoints: 0 })
+        let (past, areas, clients) = (store.past().clone(), store.areas().clone(), store.clients().clone());
+        Ok(Writer { conn, tray: Tray::new(), past, areas, clients, checkpoints: 0 })
     }
 
     /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
     /// alerts.
     pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
-        let Writer { conn, tray, past, areas, .. } = self;
+        let Writer { conn, tray, past, areas, clients, .. } = self;
         let _change = drain.visits_since_ms.map(|since_ms| past.change(since_ms));
         let done = in_transaction(conn, |conn| {
             tray.append(conn, &drain.sites)?;
@@ -146,6 +149,7 @@ impl Writer {
         if drain.concerns_places() {
             areas.forget();
         }
+        clients.came(drain);
         done
     }
 
@@ -177,6 +181,7 @@ impl Writer {
         let done = in_transaction(&self.conn, work);
         // Whatever it was about.
         self.areas.forget();
+        self.clients.forget();
         done
     }
 

@@ -285,6 +285,36 @@ async fn heat_maps_and_tracks_agree_with_counting() {
     assert_eq!(app.call(Method::GET, "/v1/clients/nobody/track", None).await.0, StatusCode::NOT_FOUND);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heat_map_of_many_days_counts_across_its_parts() {
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    let span_s = 6.0 * 86_400.0;
+    // The second stands where the third of six parts ends and the next begins.
+    for (mac, at_s) in [(1, 0.0), (1, span_s / 2.0 - 30.0), (2, span_s / 2.0 + 10.0), (1, span_s)] {
+        let walk = [(0.0, 5.2), (20.0, 5.4), (40.0, 15.0), (60.0, 15.0)];
+        let walk = walk.map(|(after_s, x)| fix(&format!("00000000000{mac}"), at_s + after_s, x, 5.0));
+        app.run_on_to(at_s + 60.0).await;
+        app.deliver(&delivery("location", walk.to_vec())).await;
+    }
+    app.run_on_to(span_s + 100.0).await;
+    for window in ["from=2026-06-20T00:00:00Z", "from=1970-01-01T00:00:00Z&to=2026-07-20T00:00:00Z"] {
+        let answer = app.get(&format!("/v1/heatmap?map={MAP}&{window}")).await;
+        let cells: Vec<_> = answer["cells"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cell| {
+                let number = |name: &str| cell[name].as_f64().unwrap();
+                (number("x_m"), number("fixes"), number("seconds"), number("unique_clients"))
+            })
+            .collect();
+        assert_eq!(cells, [(5.0, 8.0, 160.0, 2.0), (15.0, 8.0, 80.0, 2.0)], "{window}");
+    }
+    let nobody = app.get(&format!("/v1/heatmap?map={MAP}&from=2020-01-01T00:00:00Z&to=2021-01-01T00:00:00Z")).await;
+    assert_eq!(nobody["cells"].as_array().unwrap().len(), 0);
+}
+
 /// Somebody with a made-up address and somebody with a real one, in the lobby.
 async fn two_sorts() -> TestApp {
     let app = TestApp::start().await;

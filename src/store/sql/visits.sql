@@ -4,7 +4,7 @@
 -- A row per visit, ended or open, that touches the window, by visit key: the order in which visits were opened. Places are told
 -- by their keys: to join them takes longer to plan than all the rest.
 SELECT e.visit_key, e.site_key, e.map_key, e.area_key, e.area_version, e.source, e.client_key, epoch_ms(e.entered_at),
-    epoch_ms(e.exited_at), e.ended, k.kind, k.client_id, k.name
+    epoch_ms(e.exited_at), e.ended, k.kind, k.client_id, k.name, k.is_randomised
 FROM (
     SELECT visit_key, site_key, map_key, area_key, area_version, source, client_key, entered_at, exited_at, ended
     FROM store.visits
