@@ -27,6 +27,8 @@ def free_port() -> int:
 class Footfall:
     def __init__(self, binary: str, folder: Path, grace_s: int, timeout_s: int):
         self.port = free_port()
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        self.asked_at = 0.0
         self.file = folder / "footfall.duckdb"
         settings = {
             "FOOTFALL_SERVER__LISTEN": f"127.0.0.1:{self.port}",
@@ -47,6 +49,7 @@ class Footfall:
                 self.ask("GET", "/health/ready")
                 break
             except ConnectionError:
+                self.connection.close()
                 assert self.process.poll() is None, "footfall did not start"
                 time.sleep(0.02)
         zones = [
@@ -58,10 +61,15 @@ class Footfall:
         self.ask("PATCH", f"/v1/sites/{crowd.SITE}", {"exit_grace_s": grace_s, "presence_timeout_s": timeout_s})
 
     def ask(self, method: str, path: str, body: object = None) -> object:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        """Over a connection that is kept, as a dashboard's is, and as theirs to PostgreSQL."""
+        connection = self.connection
+        if time.monotonic() - self.asked_at > 1:
+            # The server does not keep for long what is idle.
+            connection.close()
         connection.request(method, path, None if body is None else json.dumps(body))
         answer = connection.getresponse()
         text = answer.read()
+        self.asked_at = time.monotonic()
         assert answer.status in (200, 201, 202), f"{method} {path}: {answer.status} {text[:500]!r}"
         return json.loads(text) if text else None
 
