@@ -97,8 +97,8 @@ pub(super) fn forget_erased(conn: &Connection) -> Result<(), StoreError> {
     Ok(conn.execute_batch(sql)?)
 }
 
-/// A statement for the clients of all fixes that are left. Costs a scan of those since they were noted, and of those as old as
-/// what was forgotten: of a client whose newest is not as old as that one, it is left.
+/// A statement for the clients of all fixes that are left: where a client's newest is younger than whatever was forgotten, that
+/// one is. Costs a scan of the fixes since the newest were noted, and of those as old as what was forgotten.
 pub(super) fn clients_of_fixes(conn: &Connection) -> Result<String, StoreError> {
     let DeliveryKey(through) = noted_through(conn)?;
     let sql = "SELECT epoch_ms(max(before_at)) FROM store.forgotten WHERE site_key IS NOT NULL";

@@ -41,13 +41,14 @@ impl KeptClients {
             |by_id| by_id.get(id).cloned(),
             || Ok(stored(conn, id)?.into()),
             |by_id, clients| {
+                // Of ids that nobody has there are too many.
+                if clients.is_empty() {
+                    return;
+                }
                 if by_id.len() >= IDS_MAX {
                     by_id.clear();
                 }
-                // Of ids that nobody has there are too many.
-                if !clients.is_empty() {
-                    by_id.insert(id.to_owned(), clients.clone());
-                }
+                by_id.insert(id.to_owned(), clients.clone());
             },
         )
     }
