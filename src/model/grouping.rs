@@ -49,10 +49,8 @@ where
     if items.is_sorted_by_key(|item| (client(item), order(item))) {
         return None;
     }
+    let (least, most) = (items.iter().map(&client).min()?, items.iter().map(&client).max()?);
     let mut sorted = items.to_vec();
-    let (Some(least), Some(most)) = (items.iter().map(&client).min(), items.iter().map(&client).max()) else {
-        return Some(sorted);
-    };
     let clients = (most - least) as usize + 1;
     if clients > 4 * items.len() + 1_000_000 {
         sorted.sort_by_key(|item| (client(item), order(item)));

@@ -100,22 +100,22 @@ pub(super) fn forget_erased(conn: &Connection) -> Result<(), StoreError> {
 /// A statement for the clients of all fixes that are left: where a client's newest is younger than whatever was forgotten, that
 /// one is. Costs a scan of the fixes since the newest were noted, and of those as old as what was forgotten.
 pub(super) fn clients_of_fixes(conn: &Connection) -> Result<String, StoreError> {
-    let DeliveryKey(through) = noted_through(conn)?;
-    let sql = "SELECT epoch_ms(max(before_at)) FROM store.forgotten WHERE site_key IS NOT NULL";
-    let before_ms: Option<i64> = conn.query_row(sql, [], |row| row.get(0))?;
-    let before_ms = before_ms.unwrap_or(0);
-    Ok(match through {
-        0 => "SELECT DISTINCT client_key FROM store.fixes".to_owned(),
-        through => format!(
-            "SELECT client_key FROM store.newest_fixes LEFT JOIN store.forgotten USING (site_key)
-             WHERE before_at IS NULL OR event_at >= before_at
-             UNION ALL
-             SELECT DISTINCT client_key FROM store.fixes WHERE delivery_key > {through}
-             UNION ALL
-             SELECT DISTINCT client_key FROM store.fixes JOIN store.forgotten USING (site_key)
-             WHERE event_at < epoch_ms({before_ms}::BIGINT)::TIMESTAMPTZ AND event_at < before_at"
-        ),
-    })
+    let through = match noted_through(conn)? {
+        DeliveryKey(0) => return Ok("SELECT DISTINCT client_key FROM store.fixes".to_owned()),
+        DeliveryKey(through) => through,
+    };
+    // Told as a number, so that only row groups with such are read.
+    let sql = "SELECT coalesce(epoch_ms(max(before_at)), 0) FROM store.forgotten WHERE site_key IS NOT NULL";
+    let before_ms: i64 = conn.query_row(sql, [], |row| row.get(0))?;
+    Ok(format!(
+        "SELECT client_key FROM store.newest_fixes LEFT JOIN store.forgotten USING (site_key)
+         WHERE before_at IS NULL OR event_at >= before_at
+         UNION ALL
+         SELECT DISTINCT client_key FROM store.fixes WHERE delivery_key > {through}
+         UNION ALL
+         SELECT DISTINCT client_key FROM store.fixes JOIN store.forgotten USING (site_key)
+         WHERE event_at < epoch_ms({before_ms}::BIGINT)::TIMESTAMPTZ AND event_at < before_at"
+    ))
 }
 
 /// Where the fixes of each site end: its newest, and the latest that was received.
