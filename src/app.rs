@@ -30,7 +30,7 @@ use crate::rebuild::Rebuilds;
 use crate::receiver::Receiver;
 use crate::serve;
 use crate::store::writer::Writer;
-use crate::store::{Store, access as stored, forget, restore};
+use crate::store::{self, Store, access as stored, forget, restore};
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
 use crate::{newest, retention};
@@ -40,6 +40,9 @@ const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Statements of people's own that are asked at a time: the rest wait, and ingest does not.
 const SQL_TURNS: usize = 4;
+
+/// Questions that are answered at a time for each core: the rest wait. What one needs is bounded, and so is what all need.
+const QUESTIONS_A_CORE: usize = 4;
 
 /// A server that listens.
 pub struct App {
@@ -122,6 +125,7 @@ impl App {
             import_turn: Arc::new(Semaphore::new(1)),
             file_turn: Arc::new(Semaphore::new(1)),
             sql_turns,
+            question_turns: Arc::new(Semaphore::new(QUESTIONS_A_CORE * store::cores())),
             source_names,
         };
         // Answers to senders are too short to compress.

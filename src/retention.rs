@@ -125,8 +125,11 @@ async fn forget_events(pipeline: &Handle, site: SiteKey, before: ReceivedAt) -> 
     });
     match old.await? {
         Some(old) => {
-            let forget = move |conn: &ReadConnection| forget::forget_events(conn, old, PORTION_ROWS);
-            portions(pipeline, move |lent| lent.writer.in_transaction(forget)).await
+            let forget = move |lent: &mut Lent<'_>| {
+                let deleting = lent.fixes.delete(old.through);
+                lent.writer.in_transaction(|conn| forget::forget_events(conn, &deleting, old, PORTION_ROWS))
+            };
+            portions(pipeline, forget).await
         }
         None => Ok(0),
     }

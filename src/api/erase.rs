@@ -59,9 +59,9 @@ pub async fn erase(State(api): State<Api>, Path(id): Path<String>) -> Fallible<J
         if !lent.writer.read(rebuilds::unfinished)?.is_empty() {
             return Ok(None);
         }
-        let change = lent.past.change_any();
-        let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &change, &ids))?;
-        drop(change);
+        let (change, deleting) = (lent.past.change_any(), lent.fixes.delete(i64::MAX));
+        let erased = lent.writer.in_transaction(|conn| forget::erase(conn, &change, &deleting, &ids))?;
+        drop((change, deleting));
         lent.is_stale = true;
         let copies = lent.writer.read(access::copies)?;
         Ok::<_, crate::store::StoreError>(Some((erased, copies)))

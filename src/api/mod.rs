@@ -86,6 +86,8 @@ pub struct Api {
     pub file_turn: Arc<Semaphore>,
     /// Statements that are asked at a time.
     pub sql_turns: Arc<Semaphore>,
+    /// Questions that are answered at a time.
+    pub question_turns: Arc<Semaphore>,
     /// Only one import is read, and one preview reckoned, at a time.
     pub import_turn: Arc<Semaphore>,
     /// Configured webhook sources.
@@ -181,8 +183,13 @@ impl Api {
         &self,
         question: impl FnOnce(&ReadConnection) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
+        // Whoever goes away while waiting gives the place up; what runs already holds its turn to the end.
+        let turn = self.question_turns.clone().acquire_owned().await.map_err(|_| ApiError::Stopped)?;
         let store = self.store.clone();
-        let asked = tokio::task::spawn_blocking(move || store.read(|conn| Ok(question(conn))));
+        let asked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            store.read(|conn| Ok(question(conn)))
+        });
         asked.await.map_err(|_| ApiError::Stopped)??
     }
 }

@@ -20,6 +20,7 @@ use crate::store::heatmap::{self, HeatmapFilter};
 use crate::store::kept_areas::Ground;
 use crate::store::queries::{self, ClientFilter};
 use crate::store::spans::VisitQuestion;
+use crate::store::track;
 
 pub const FLOWS: Columns = &[
     ("from_area_id", Kind::Text),
@@ -112,7 +113,7 @@ pub async fn heatmap(
             stay_max_ms: ground.rules.within(defaults.rules).presence_timeout_ms,
         };
         let corner_m = |cell: i64| (cell * i64::from(cell_mm)) as f64 / 1000.0;
-        let mut rows = heatmap::heatmap(conn, store.connection()?, &ground, &filter)?;
+        let mut rows = heatmap::heatmap(conn, &store, &ground, &filter)?;
         rows.retain(|row| withheld.allows(row.unique_clients.unsigned_abs()));
         let cells = rows.into_iter().map(|row| HeatmapCell {
             x_m: corner_m(row.column),
@@ -223,8 +224,8 @@ pub const TRACK: Columns = &[
     ("is_off_map", Kind::Flag),
 ];
 
-const TRACK_FIXES: i64 = 10_000;
-const TRACK_FIXES_MAX: i64 = 100_000;
+const TRACK_FIXES: usize = 10_000;
+const TRACK_FIXES_MAX: usize = 100_000;
 
 /// The way of a client: its fixes, by time, late ones in their places.
 #[utoipa::path(get, path = "/v1/clients/{id}/track", tag = "metrics",
@@ -249,8 +250,8 @@ pub async fn track(
         }
         let wanted = known.iter().filter(|client| kind.is_none_or(|kind| kind == client.kind));
         let wanted: Vec<ClientKey> = wanted.map(|client| client.key).collect();
-        let mut rows = queries::track(conn, store.areas(), &wanted, window.from_ms, window.to_ms, limit + 1)?;
-        let next_from = (rows.len() as i64 > limit).then(|| rows.pop()).flatten().map(|row| rfc3339(row.at_ms));
+        let mut rows = track::track(conn, &store, &wanted, window.from_ms, window.to_ms, limit + 1)?;
+        let next_from = (rows.len() > limit).then(|| rows.pop()).flatten().map(|row| rfc3339(row.at_ms));
         let fixes = rows.into_iter().map(|row| TrackFix {
             at: rfc3339(row.at_ms),
             site_id: row.site_id,

@@ -16,6 +16,7 @@ use crate::model::ids::SiteKey;
 use crate::model::time::ReceivedAt;
 use crate::store::outbox::AlertEvent;
 use crate::store::past::Past;
+use crate::store::recent_fixes::RecentFixes;
 use crate::store::writer::Writer;
 use crate::store::{ReadConnection, StoreError};
 use crate::telemetry::Metrics;
@@ -45,6 +46,7 @@ pub(super) type Exclusive = Box<dyn FnOnce(&mut Lent<'_>) + Send>;
 pub struct Lent<'a> {
     pub writer: &'a mut Writer,
     pub past: &'a Past,
+    pub fixes: &'a RecentFixes,
     pub engine: &'a mut Engine,
     /// Visits that stand open.
     pub open_visits: &'a mut i64,

@@ -341,8 +341,8 @@ impl Pipeline {
     fn exclusively(&mut self, work: Exclusive) {
         let Loaded { known: Known { engine, .. }, open_visits, .. } = &mut self.loaded;
         let now = self.clock.now();
-        let (writer, past) = (self.committer.writer(), self.store.past());
-        let mut lent = Lent { writer, past, engine, open_visits, now, is_stale: false };
+        let (writer, past, fixes) = (self.committer.writer(), self.store.past(), self.store.fixes());
+        let mut lent = Lent { writer, past, fixes, engine, open_visits, now, is_stale: false };
         work(&mut lent);
         if lent.is_stale {
             self.reload();

@@ -1,6 +1,8 @@
 //! Answers read column by column: hundreds of thousands of rows that are only counted need not be rows.
 
-use duckdb::arrow::array::{Array, BooleanArray, Int32Array, Int64Array, TimestampMicrosecondArray, UInt8Array};
+use duckdb::arrow::array::{
+    Array, BooleanArray, Float32Array, Int32Array, Int64Array, TimestampMicrosecondArray, UInt8Array,
+};
 use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::types::Value;
 use duckdb::{Connection, ToSql, params_from_iter};
@@ -51,6 +53,11 @@ impl Batch {
         Ok(self.column::<UInt8Array>(place)?.values())
     }
 
+    /// Numbers, null or not.
+    pub fn floats(&self, place: usize) -> Result<Floats<'_>, StoreError> {
+        Ok(Floats(self.column(place)?))
+    }
+
     pub fn flags(&self, place: usize) -> Result<&BooleanArray, StoreError> {
         self.column(place)
     }
@@ -72,5 +79,14 @@ impl Times<'_> {
 
     pub fn ms_or_null(&self, row: usize) -> Option<i64> {
         self.0.is_valid(row).then(|| self.ms(row))
+    }
+}
+
+/// Numbers some of which are not known.
+pub(super) struct Floats<'a>(&'a Float32Array);
+
+impl Floats<'_> {
+    pub fn or_null(&self, row: usize) -> Option<f32> {
+        self.0.is_valid(row).then(|| self.0.value(row))
     }
 }

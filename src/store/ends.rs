@@ -360,7 +360,8 @@ mod tests {
                 let old = Old { site: SiteKey(site), through };
                 writer.in_transaction(|conn| begin_forgetting(conn, old)).unwrap();
                 for rows_max in [5, 1000] {
-                    gone += writer.in_transaction(|conn| forget_events(conn, old, rows_max)).unwrap();
+                    let deleting = store.fixes().delete(old.through);
+                    gone += writer.in_transaction(|conn| forget_events(conn, &deleting, old, rows_max)).unwrap();
                     assert_eq!(clients(&clients_of_fixes(&conn).unwrap()), all());
                 }
             }

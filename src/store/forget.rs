@@ -5,6 +5,7 @@ use duckdb::{Connection, params};
 use super::StoreError;
 use super::ends::{clients_of_fixes, forget_erased};
 use super::past::Changing;
+use super::recent_fixes::Deleting;
 use crate::model::ids::{Id, SiteKey};
 use crate::model::time::{EventTime, ReceivedAt};
 
@@ -15,7 +16,7 @@ pub type Erased = Vec<(&'static str, usize)>;
 /// that stands for nobody. To be called in a transaction; the engine has to be read back afterwards.
 ///
 /// Costs a scan of the tables that hold texts.
-pub fn erase(conn: &Connection, _: &Changing<'_>, ids: &[Id]) -> Result<Erased, StoreError> {
+pub fn erase(conn: &Connection, _: &Changing<'_>, _: &Deleting<'_>, ids: &[Id]) -> Result<Erased, StoreError> {
     let ids: Vec<String> = ids.iter().map(Id::to_string).collect();
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{}'", id.replace('\'', "''"))).collect();
     let quoted = quoted.join(",");
@@ -189,7 +190,7 @@ pub fn begin_forgetting(conn: &Connection, old: Old) -> Result<bool, StoreError>
 }
 
 /// Deletes up to `rows_max` of a site's old events; how many it were. The newest scan stays: keys are counted on from it.
-pub fn forget_events(conn: &Connection, old: Old, rows_max: usize) -> Result<usize, StoreError> {
+pub fn forget_events(conn: &Connection, _: &Deleting<'_>, old: Old, rows_max: usize) -> Result<usize, StoreError> {
     let mut deleted = 0;
     for table in EVENT_TABLES {
         if deleted >= rows_max {

@@ -3,10 +3,11 @@
 use duckdb::Connection;
 use duckdb::types::Value;
 
-use super::StoreError;
 use super::columns::ask_columns;
 use super::kept_areas::Ground;
 use super::queries::{about_clients, code};
+use super::recent_fixes::View;
+use super::{Store, StoreError};
 use crate::model::grouping;
 use crate::model::ids::ClientKind;
 use crate::model::movement::{ELSEWHERE, Heat, Stand, Stands};
@@ -36,11 +37,11 @@ pub struct CellRow {
 /// No more is in memory at a time than the fixes of a site in so long: a day, and the while after it.
 const PART_MS: i64 = 25 * 3_600_000;
 
-/// Cells with fixes, row by row. Half of the fixes are read over the other connection at the same time. Costs a scan of the
+/// Cells with fixes, row by row. Half of the fixes are read over another connection at the same time. Costs a scan of the
 /// window's fixes.
 pub fn heatmap(
     conn: &Connection,
-    mut other: Connection,
+    store: &Store,
     ground: &Ground,
     filter: &HeatmapFilter,
 ) -> Result<Vec<CellRow>, StoreError> {
@@ -48,23 +49,43 @@ pub fn heatmap(
     let Ground { map, site: Some(site), .. } = *ground else { return Ok(Vec::new()) };
     let of_clients = filter.client_kind.is_some() || filter.is_randomised.is_some();
     let sql = about_clients(include_str!("sql/heatmap.sql"), "f", of_clients, ["$4", "$5"]);
-    let stands = |conn: &Connection, from_ms: i64, to_ms: i64| -> Result<Stands, StoreError> {
-        let kind = code(filter.client_kind.map(|kind| kind as u8));
-        let is_randomised = code(filter.is_randomised.map(u8::from));
-        let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::Int(site), kind, is_randomised];
-        let cell = |mm: i32| mm.div_euclid(filter.cell_mm);
-        let mut stands = Vec::new();
+    // What is kept does not say what clients are.
+    let view = if of_clients { View::of_file() } else { store.fixes().view(conn)? };
+    let cell = |mm: i32| mm.div_euclid(filter.cell_mm);
+    let place = |on: i32, is_off_map: bool, x_mm: i32, y_mm: i32| match on == map && !is_off_map {
+        true => (cell(x_mm), cell(y_mm)),
+        false => ELSEWHERE,
+    };
+    let stored = |conn: &Connection, from_ms: i64, to_ms: i64, stands: &mut Vec<Stand>| {
+        let params = vec![
+            Value::BigInt(from_ms),
+            Value::BigInt(to_ms),
+            Value::Int(site),
+            code(filter.client_kind.map(|kind| kind as u8)),
+            code(filter.is_randomised.map(u8::from)),
+            Value::BigInt(view.through),
+        ];
         ask_columns(conn, &sql, params, |batch| {
             let (clients, at) = (batch.integers(0)?, batch.times(1)?);
             let (maps, is_off) = (batch.integers(2)?, batch.bytes(3)?);
             let (x_mm, y_mm) = (batch.integers(4)?, batch.integers(5)?);
-            stands.extend((0..batch.rows()).map(|row| {
-                let is_there = maps[row] == map && is_off[row] == 0;
-                let place = if is_there { (cell(x_mm[row]), cell(y_mm[row])) } else { ELSEWHERE };
-                Stand { client: clients[row], at_ms: at.ms(row), place }
+            stands.extend((0..batch.rows()).map(|row| Stand {
+                client: clients[row],
+                at_ms: at.ms(row),
+                place: place(maps[row], is_off[row] != 0, x_mm[row], y_mm[row]),
             }));
             Ok(())
-        })?;
+        })
+    };
+    let stands = |conn: &Connection, from_ms: i64, to_ms: i64| -> Result<Stands, StoreError> {
+        let mut stands = Vec::new();
+        if let Some((from_ms, to_ms)) = view.stored(from_ms, to_ms) {
+            stored(conn, from_ms, to_ms, &mut stands)?;
+        }
+        view.of_site(from_ms, to_ms, site, |fix| {
+            let place = place(fix.map, fix.is_off_map, fix.x_mm, fix.y_mm);
+            stands.push(Stand { client: fix.client, at_ms: fix.at_ms, place });
+        });
         Ok(Stands::of(stands))
     };
     // A fix may end what stood before for so long after the window.
@@ -73,6 +94,7 @@ pub fn heatmap(
         ..=PART_MS => (begin_ms, end_ms),
         _ => with_fixes(conn, begin_ms, end_ms)?,
     };
+    let mut other = store.connection()?;
     let parts = (end_ms - begin_ms) / PART_MS + 1;
     let mut heat = Heat::new(filter.to_ms, filter.stay_max_ms, parts);
     for part in 0..parts {

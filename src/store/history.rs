@@ -12,7 +12,7 @@ use duckdb::Connection;
 use duckdb::arrow::array::{Array, Int32Array, Int64Array};
 use duckdb::arrow::record_batch::RecordBatch;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, cores};
 use crate::model::event::Trigger;
 use crate::model::ids::{AreaKey, ClientKey, DeliveryKey, MapKey, SiteKey};
 use crate::model::position::Position;
@@ -290,8 +290,7 @@ impl History {
         slabs: &[Slab],
         mut take: impl FnMut(&[StoredEvent]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let count = cores.min(READERS_MAX).min(slabs.len());
+        let count = cores().min(READERS_MAX).min(slabs.len());
         let readers = (0..count).map(|_| self.reader()).collect::<Result<Vec<_>, _>>()?;
         std::thread::scope(|scope| {
             let mut coming = Vec::with_capacity(count);

@@ -30,15 +30,18 @@ pub mod plans;
 pub mod queries;
 pub mod rebuilds;
 mod recent;
+pub mod recent_fixes;
 pub mod restore;
 pub mod row;
 pub mod sites;
 pub mod spans;
 pub mod sql;
+pub mod track;
 pub mod visits;
 pub mod writer;
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -47,6 +50,7 @@ use duckdb::{Config, Connection};
 use kept_areas::KeptAreas;
 use kept_clients::KeptClients;
 use past::Past;
+use recent_fixes::{FIX_BYTES, RecentFixes};
 
 /// A connection lent to a question.
 pub use duckdb::Connection as ReadConnection;
@@ -123,6 +127,7 @@ struct Inner {
     root: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
     past: Arc<Past>,
+    fixes: Arc<RecentFixes>,
     areas: Arc<KeptAreas>,
     clients: Arc<KeptClients>,
     /// Last, so that the file is closed before it may be opened again.
@@ -167,6 +172,9 @@ const ROW_GROUP_ROWS: usize = 61_440;
 /// beside it.
 const PAST_BYTES: usize = 256 << 20;
 
+/// What the newest fixes take in memory at most: 4 million of them.
+const RECENT_FIXES_BYTES: usize = 128 << 20;
+
 /// Connections kept for the next reader; more may be in use at once.
 const IDLE_MAX: usize = 8;
 
@@ -185,6 +193,7 @@ impl Store {
             root: Mutex::new(root),
             idle: Mutex::default(),
             past: Arc::new(Past::new(PAST_BYTES.min(memory_limit / 8))),
+            fixes: Arc::new(RecentFixes::new(RECENT_FIXES_BYTES.min(memory_limit / 16) / FIX_BYTES)),
             areas: Arc::default(),
             clients: Arc::default(),
             _turn: turn,
@@ -199,6 +208,11 @@ impl Store {
     /// What is kept in memory of the past.
     pub fn past(&self) -> &Arc<Past> {
         &self.inner.past
+    }
+
+    /// The newest fixes in memory.
+    pub fn fixes(&self) -> &Arc<RecentFixes> {
+        &self.inner.fixes
     }
 
     /// The areas that questions are about.
@@ -247,8 +261,7 @@ impl Store {
         }
         let conn = self.connection()?;
         if !self.inner.has_threads_set {
-            let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-            conn.execute_batch(&format!("SET GLOBAL threads = {}", (cores / 2).max(1)))?;
+            conn.execute_batch(&format!("SET GLOBAL threads = {}", (cores() / 2).max(1)))?;
         }
         // Which the writer turns on and off, and nobody else gets at.
         conn.execute_batch("SET GLOBAL allowed_configs = ['max_vacuum_tasks']; SET GLOBAL lock_configuration = true")?;
@@ -289,6 +302,11 @@ impl Store {
         }
         answer
     }
+}
+
+/// Cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// The instance, its folder for files, what bounds it, and DuckDB's limit of memory in bytes.

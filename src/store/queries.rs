@@ -4,7 +4,6 @@ use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params_from_iter};
 
 use super::StoreError;
-use super::kept_areas::KeptAreas;
 use super::kept_clients::Client;
 use super::restore::{RuleSettings, area_kind, client_kind, pseudonyms};
 use crate::model::ids::{AreaKind, ClientKey, ClientKind, SiteKey};
@@ -140,53 +139,6 @@ pub fn clients(conn: &Connection, filter: &ClientFilter) -> Result<Vec<ClientRow
             y_m: row.get(12)?,
         })
     })
-}
-
-/// One fix of a client.
-#[derive(Clone, Debug)]
-pub struct TrackRow {
-    pub at_ms: i64,
-    pub site_id: String,
-    pub map_id: String,
-    pub x_m: f64,
-    pub y_m: f64,
-    pub rssi_dbm: Option<f64>,
-    pub is_late: bool,
-    pub is_off_map: bool,
-}
-
-/// Fixes of clients in [from, to), by time, up to `limit`.
-pub fn track(
-    conn: &Connection,
-    kept: &KeptAreas,
-    clients: &[ClientKey],
-    from_ms: i64,
-    to_ms: i64,
-    limit: i64,
-) -> Result<Vec<TrackRow>, StoreError> {
-    let params = vec![Value::BigInt(from_ms), Value::BigInt(to_ms), Value::BigInt(limit)];
-    let of_clients = format!("AND {}", listed(clients.iter().copied()));
-    let sql = include_str!("sql/track.sql").replace("/*of clients*/", &of_clients);
-    // Places by their keys, and then what is told as it is.
-    let found: Vec<((i32, i32), TrackRow)> = ask(conn, &sql, params, |row| {
-        let fix = TrackRow {
-            at_ms: row.get(0)?,
-            site_id: String::new(),
-            map_id: String::new(),
-            x_m: row.get(3)?,
-            y_m: row.get(4)?,
-            rssi_dbm: row.get::<_, Option<f32>>(5)?.map(f64::from),
-            is_late: row.get(6)?,
-            is_off_map: row.get(7)?,
-        };
-        Ok(((row.get(1)?, row.get(2)?), fix))
-    })?;
-    let ids = kept.ids(conn, found.iter().map(|((site, _), _)| *site), found.iter().map(|((_, map), _)| *map))?;
-    let named = found.into_iter().map(|((site, map), fix)| {
-        let (site_id, map_id) = (ids.site(site).unwrap_or_default(), ids.map(map).unwrap_or_default());
-        TrackRow { site_id, map_id, ..fix }
-    });
-    Ok(named.collect())
 }
 
 /// The condition that rows are of these clients. Keys that are known when a question is planned are looked for as rows are

@@ -10,6 +10,7 @@ use super::kept_areas::KeptAreas;
 use super::kept_clients::KeptClients;
 use super::outbox::{self, AlertEvent, Notices};
 use super::past::Past;
+use super::recent_fixes::RecentFixes;
 use super::row::{self, Row};
 use super::{Store, StoreError, allocation};
 use crate::model::alert::AlarmId;
@@ -86,6 +87,7 @@ pub struct Writer {
     conn: Connection,
     tray: Tray,
     past: Arc<Past>,
+    fixes: Arc<RecentFixes>,
     areas: Arc<KeptAreas>,
     clients: Arc<KeptClients>,
     /// Made since the start.
@@ -101,14 +103,21 @@ impl Writer {
         let conn = store.connection()?;
         // One for each table of a drain, and some.
         conn.set_prepared_statement_cache_capacity(64);
-        let (past, areas, clients) = (store.past().clone(), store.areas().clone(), store.clients().clone());
-        Ok(Writer { conn, tray: Tray::new(), past, areas, clients, checkpoints: 0 })
+        Ok(Writer {
+            conn,
+            tray: Tray::new(),
+            past: store.past().clone(),
+            fixes: store.fixes().clone(),
+            areas: store.areas().clone(),
+            clients: store.clients().clone(),
+            checkpoints: 0,
+        })
     }
 
     /// Commits a drain; when it returns, the rows are on disk. On an error nothing of it is. Gives what it made known of
     /// alerts.
     pub fn commit(&mut self, drain: &Drain) -> Result<Vec<AlertEvent>, StoreError> {
-        let Writer { conn, tray, past, areas, clients, .. } = self;
+        let Writer { conn, tray, past, fixes, areas, clients, .. } = self;
         let _change = drain.visits_since_ms.map(|since_ms| past.change(since_ms));
         let done = in_transaction(conn, |conn| {
             tray.append(conn, &drain.sites)?;
@@ -146,6 +155,7 @@ impl Writer {
             outbox::enqueue(conn, &drain.notices)
         });
         past.came(drain, done.is_ok());
+        fixes.came(&drain.fixes, done.is_ok());
         if drain.concerns_places() {
             areas.forget();
         }

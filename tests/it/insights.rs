@@ -315,6 +315,47 @@ async fn a_heat_map_of_many_days_counts_across_its_parts() {
     assert_eq!(nobody["cells"].as_array().unwrap().len(), 0);
 }
 
+/// A long window is looked through in parts, the first of 25 hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_of_many_days_is_told_whole_and_in_order() {
+    const ONE: &str = "00000000000b";
+    let app = TestApp::start().await;
+    app.upload_map().await;
+    let hours = [0.0, 1.0, 24.9, 25.0, 26.0, 124.9, 125.0, 125.1, 500.0];
+    for hour in hours {
+        app.run_on_to(hour * 3600.0 + 60.0).await;
+        // The later one comes first.
+        for after_s in [20.0, 10.0] {
+            app.deliver(&delivery("location", vec![fix(ONE, hour * 3600.0 + after_s, 5.0 + after_s, 5.0)])).await;
+        }
+    }
+    app.run_on_to(600.0 * 3600.0).await;
+    let expected: Vec<(i64, f64, bool)> = hours
+        .iter()
+        .flat_map(|hour| {
+            [(10.0, true), (20.0, false)].map(|(after_s, is_late)| (hour * 3600.0 + after_s, 5.0 + after_s, is_late))
+        })
+        .map(|(at_s, x_m, is_late)| (START_S * 1000 + (at_s * 1000.0) as i64, x_m, is_late))
+        .collect();
+    for limit in [1, 5, 1000] {
+        let mut way = Vec::new();
+        let mut from = "2026-07-01T08:00:00Z".to_owned();
+        loop {
+            let page = app.get(&format!("/v1/clients/{ONE}/track?from={from}&limit={limit}")).await;
+            let fixes = page["fixes"].as_array().unwrap();
+            assert!(fixes.len() <= limit);
+            way.extend(
+                fixes
+                    .iter()
+                    .map(|fix| (ms(&fix["at"]), fix["x_m"].as_f64().unwrap(), fix["is_late"].as_bool().unwrap())),
+            );
+            let Some(next) = page["next_from"].as_str() else { break };
+            from = next.into();
+        }
+        assert_eq!(way, expected, "{limit} at a time");
+    }
+}
+
 /// Somebody with a made-up address and somebody with a real one, in the lobby.
 async fn two_sorts() -> TestApp {
     let app = TestApp::start().await;
