@@ -28,6 +28,22 @@ pub(super) struct StoredFix {
     pub is_off_map: bool,
 }
 
+impl From<&row::Fix> for StoredFix {
+    fn from(fix: &row::Fix) -> StoredFix {
+        StoredFix {
+            at_ms: fix.event_at.0,
+            site: fix.site_key,
+            map: fix.map_key,
+            client: fix.client_key,
+            x_mm: fix.x_mm,
+            y_mm: fix.y_mm,
+            rssi_dbm: fix.rssi_dbm,
+            is_late: fix.is_late,
+            is_off_map: fix.is_off_map,
+        }
+    }
+}
+
 /// Asks for rows of delivery, time, keys of site, map and client, millimetres, signal, late, off the map.
 pub(super) fn ask_fixes(
     conn: &Connection,
@@ -100,8 +116,8 @@ const BLOCK_FIXES: usize = if cfg!(test) { 4 } else { 1 << 16 };
 /// What a fix takes.
 pub(super) const FIX_BYTES: usize = 8 + 6 * 4 + 1;
 
-/// Fixes column by column, whole drains of them.
-#[derive(Clone, Debug, Default)]
+/// Fixes column by column, those of a delivery all in one.
+#[derive(Clone, Debug)]
 struct Block {
     /// The last delivery that any of them came with.
     through: i64,
@@ -116,6 +132,25 @@ struct Block {
     /// Not a number where there is none.
     rssi_dbm: Vec<f32>,
     flags: Vec<u8>,
+}
+
+impl Default for Block {
+    fn default() -> Block {
+        let integers = || Vec::with_capacity(BLOCK_FIXES);
+        Block {
+            through: 0,
+            earliest_ms: i64::MAX,
+            latest_ms: i64::MIN,
+            at_ms: Vec::with_capacity(BLOCK_FIXES),
+            sites: integers(),
+            maps: integers(),
+            clients: integers(),
+            x_mm: integers(),
+            y_mm: integers(),
+            rssi_dbm: Vec::with_capacity(BLOCK_FIXES),
+            flags: Vec::with_capacity(BLOCK_FIXES),
+        }
+    }
 }
 
 const LATE: u8 = 1;
@@ -241,15 +276,31 @@ impl RecentFixes {
 }
 
 impl Newest {
+    fn new(through: i64) -> Newest {
+        Newest { blocks: VecDeque::new(), fixes: 0, through, stored_max_ms: i64::MIN }
+    }
+
     /// What the file has, up to about so many. Costs a scan of them.
     fn stored(conn: &Connection, fixes_max: usize) -> Result<Newest, StoreError> {
-        let last: Option<i64> = conn.query_row("SELECT max(rowid) FROM store.fixes", [], |row| row.get(0))?;
-        let first_row = last.map_or(0, |last| last + 1 - fixes_max as i64);
-        let sql = format!("SELECT coalesce(min(delivery_key) - 1, 0) FROM store.fixes WHERE rowid >= {first_row}");
-        let through: i64 = conn.query_row(&sql, [], |row| row.get(0))?;
-        let mut newest = Newest { blocks: VecDeque::new(), fixes: 0, through, stored_max_ms: i64::MIN };
-        let sql = include_str!("sql/recent_fixes.sql");
-        ask_fixes(conn, sql, vec![Value::BigInt(through)], |delivery, fix| newest.push(delivery, fix))?;
+        let one = |sql: &str| -> Result<Option<i64>, StoreError> { Ok(conn.query_row(sql, [], |row| row.get(0))?) };
+        let Some(last) = one("SELECT max(delivery_key) FROM store.fixes")? else { return Ok(Newest::new(0)) };
+        // Looked for among the newest: to tell the last row of all takes a look at each.
+        let last_row = one(&format!("SELECT max(rowid) FROM store.fixes WHERE delivery_key >= {last}"))?;
+        let first_row = last_row.map_or(0, |last_row| last_row + 1 - fixes_max as i64);
+        let first = format!("SELECT delivery_key FROM store.fixes WHERE rowid >= {first_row} LIMIT 1");
+        let through = one(&format!("SELECT min(delivery_key) - 1 FROM ({first})"))?.unwrap_or(last);
+        let mut newest = Newest::new(through);
+        let (mut few, mut delivery) = (Vec::new(), through);
+        ask_fixes(conn, include_str!("sql/recent_fixes.sql"), vec![Value::BigInt(through)], |next, fix| {
+            if next > delivery && few.len() >= BLOCK_FIXES {
+                newest.add(delivery, few.drain(..).as_slice().iter().copied());
+            }
+            delivery = next;
+            few.push(fix);
+        })?;
+        if !few.is_empty() {
+            newest.add(delivery, few.iter().copied());
+        }
         let earliest_ms = newest.blocks.iter().map(|block| block.earliest_ms).min();
         if let Some(earliest_ms) = earliest_ms {
             // What else there is that late; the rest of the file need not be looked at.
@@ -265,21 +316,9 @@ impl Newest {
     fn take(&mut self, fixes: &[row::Fix], fixes_max: usize) {
         // Drains come one after another, and each as a whole.
         let known = self.blocks.back().map_or(self.through, |block| block.through);
-        let first_new = fixes.partition_point(|fix| fix.delivery_key <= known);
-        for fix in &fixes[first_new..] {
-            let stored = StoredFix {
-                at_ms: fix.event_at.0,
-                site: fix.site_key,
-                map: fix.map_key,
-                client: fix.client_key,
-                x_mm: fix.x_mm,
-                y_mm: fix.y_mm,
-                rssi_dbm: fix.rssi_dbm,
-                is_late: fix.is_late,
-                is_off_map: fix.is_off_map,
-            };
-            self.push(fix.delivery_key, stored);
-        }
+        let fixes = &fixes[fixes.partition_point(|fix| fix.delivery_key <= known)..];
+        let Some(last) = fixes.last() else { return };
+        self.add(last.delivery_key, fixes.iter().map(StoredFix::from));
         while self.fixes > fixes_max
             && let Some(block) = self.blocks.pop_front()
         {
@@ -289,17 +328,16 @@ impl Newest {
         }
     }
 
-    /// Adds a fix that came with a delivery no earlier than those before.
-    fn push(&mut self, delivery: i64, fix: StoredFix) {
-        // Deliveries stay whole.
-        let has_room = |block: &Arc<Block>| block.at_ms.len() < BLOCK_FIXES || block.through == delivery;
-        if !self.blocks.back().is_some_and(has_room) {
-            self.blocks.push_back(Arc::new(Block { earliest_ms: fix.at_ms, latest_ms: fix.at_ms, ..Block::default() }));
+    /// Adds fixes that came with deliveries after those before, the last of them with `through`.
+    fn add(&mut self, through: i64, fixes: impl ExactSizeIterator<Item = StoredFix> + Clone) {
+        self.fixes += fixes.len();
+        let is_full = self.blocks.back().is_none_or(|block| block.at_ms.len() >= BLOCK_FIXES);
+        if is_full {
+            self.blocks.push_back(Arc::default());
         }
         if let Some(block) = self.blocks.back_mut() {
             // A copy where somebody looks at it just now.
-            Arc::make_mut(block).push(delivery, fix);
-            self.fixes += 1;
+            Arc::make_mut(block).add(through, fixes);
         }
     }
 
@@ -309,18 +347,22 @@ impl Newest {
 }
 
 impl Block {
-    fn push(&mut self, delivery: i64, fix: StoredFix) {
-        self.through = delivery;
-        self.earliest_ms = self.earliest_ms.min(fix.at_ms);
-        self.latest_ms = self.latest_ms.max(fix.at_ms);
-        self.at_ms.push(fix.at_ms);
-        self.sites.push(fix.site);
-        self.maps.push(fix.map);
-        self.clients.push(fix.client);
-        self.x_mm.push(fix.x_mm);
-        self.y_mm.push(fix.y_mm);
-        self.rssi_dbm.push(fix.rssi_dbm.unwrap_or(f32::NAN));
-        self.flags.push(u8::from(fix.is_late) * LATE + u8::from(fix.is_off_map) * OFF_MAP);
+    fn add(&mut self, through: i64, fixes: impl Iterator<Item = StoredFix> + Clone) {
+        self.through = through;
+        let before = self.at_ms.len();
+        // One column after another, each without a look at whether there is room for every fix.
+        self.at_ms.extend(fixes.clone().map(|fix| fix.at_ms));
+        self.sites.extend(fixes.clone().map(|fix| fix.site));
+        self.maps.extend(fixes.clone().map(|fix| fix.map));
+        self.clients.extend(fixes.clone().map(|fix| fix.client));
+        self.x_mm.extend(fixes.clone().map(|fix| fix.x_mm));
+        self.y_mm.extend(fixes.clone().map(|fix| fix.y_mm));
+        self.rssi_dbm.extend(fixes.clone().map(|fix| fix.rssi_dbm.unwrap_or(f32::NAN)));
+        self.flags.extend(fixes.map(|fix| u8::from(fix.is_late) * LATE + u8::from(fix.is_off_map) * OFF_MAP));
+        for at_ms in &self.at_ms[before..] {
+            self.earliest_ms = self.earliest_ms.min(*at_ms);
+            self.latest_ms = self.latest_ms.max(*at_ms);
+        }
     }
 
     fn fix(&self, row: usize) -> StoredFix {
