@@ -1,4 +1,4 @@
-//! Answers read column by column: hundreds of thousands of rows that are only counted need not be rows.
+//! Columns: of answers, since hundreds of thousands of rows that are only counted need not be rows, and of what is in memory.
 
 use duckdb::arrow::array::{
     Array, BooleanArray, Float32Array, Int32Array, Int64Array, TimestampMicrosecondArray, UInt8Array,
@@ -88,5 +88,38 @@ pub(super) struct Floats<'a>(&'a Float32Array);
 impl Floats<'_> {
     pub fn or_null(&self, row: usize) -> Option<f32> {
         self.0.is_valid(row).then(|| self.0.value(row))
+    }
+}
+
+/// So many keys are looked at together.
+const FEW: usize = if cfg!(test) { 3 } else { 64 };
+
+/// Hands on the places of a column that have one of some keys, in order.
+pub(super) fn each_place(column: &[i32], keys: &[i32], mut take: impl FnMut(usize)) {
+    for (number, few) in column.chunks(FEW).enumerate() {
+        // Without a branch for each, so that many are compared at once: most of the time none is asked for.
+        let has = |key: &i32| few.iter().fold(false, |has, own| has | (own == key));
+        if keys.iter().any(has) {
+            let places = few.iter().enumerate().filter(|(_, own)| keys.contains(own)).map(|(place, _)| place);
+            places.for_each(|place| take(number * FEW + place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_of_a_key_is_told_once_and_in_order() {
+        let column: Vec<i32> = (0..100).map(|place| place * 7 % 11).collect();
+        for length in 0..column.len() {
+            for keys in [&[][..], &[3], &[10, 0], &[5, 5, 12]] {
+                let mut found = Vec::new();
+                each_place(&column[..length], keys, |place| found.push(place));
+                let expected: Vec<usize> = (0..length).filter(|place| keys.contains(&column[*place])).collect();
+                assert_eq!(found, expected);
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use duckdb::types::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::StoreError;
-use super::columns::ask_columns;
+use super::columns::{ask_columns, each_place};
 use super::past::{PastVisit, each_visit};
 use super::writer::Drain;
 
@@ -192,9 +192,13 @@ impl Recent {
             return Ok(false);
         }
         for of in visits.areas.values() {
-            let ended = of.clients.iter().zip(&of.ended).filter(|(own, _)| **own == client).map(|(_, visit)| visit);
-            let open = of.open.values().filter(|visit| visit.client == client);
-            ended.filter(|visit| visit.exited_ms >= end_ms).chain(open).copied().for_each(&mut take);
+            each_place(&of.clients, &[client], |place| {
+                let visit = of.ended[place];
+                if visit.exited_ms >= end_ms {
+                    take(visit);
+                }
+            });
+            of.open.values().filter(|visit| visit.client == client).copied().for_each(&mut take);
         }
         Ok(true)
     }

@@ -11,7 +11,7 @@ use duckdb::Connection;
 use duckdb::types::Value;
 
 use super::StoreError;
-use super::columns::ask_columns;
+use super::columns::{ask_columns, each_place};
 use super::row;
 
 /// A fix as it is stored, its site, map and client by their keys.
@@ -413,25 +413,14 @@ impl View {
     ) {
         let blocks = self.blocks.iter().filter(|block| block.latest_ms >= from_ms && block.earliest_ms < to_ms);
         for block in blocks {
-            for (number, few) in column(block).chunks(FEW).enumerate() {
-                // Without a branch for each, so that many are compared at once: most of the time none is asked for.
-                let has = |key: &i32| few.iter().fold(false, |has, own| has | (own == key));
-                if !keys.iter().any(has) {
-                    continue;
+            each_place(column(block), keys, |row| {
+                if (from_ms..to_ms).contains(&block.at_ms[row]) {
+                    take(block.fix(row));
                 }
-                for (place, own) in few.iter().enumerate() {
-                    let row = number * FEW + place;
-                    if keys.contains(own) && (from_ms..to_ms).contains(&block.at_ms[row]) {
-                        take(block.fix(row));
-                    }
-                }
-            }
+            });
         }
     }
 }
-
-/// So many keys are looked at together.
-const FEW: usize = if cfg!(test) { 3 } else { 64 };
 
 #[cfg(test)]
 mod tests {
