@@ -118,6 +118,7 @@ fn questions() -> Vec<(&'static str, String)> {
         ("new and returning, 30 days, an area", format!("/v1/visitors?area={area}&from=-30d&bucket=1d")),
         ("visits, a page, an area", format!("/v1/visits?area={area}&from=-24h&limit=100")),
         ("visits, 30 days, a client", "/v1/visits?client=3c00000004d2&from=-30d".into()),
+        ("way, a day, a client", "/v1/clients/3c00000004d2/track?from=-24h".into()),
         ("way, 30 days, a client", "/v1/clients/3c00000004d2/track?from=-30d&limit=100".into()),
     ]
 }

@@ -44,14 +44,18 @@ impl From<&row::Fix> for StoredFix {
     }
 }
 
-/// Asks for rows of delivery, time, keys of site, map and client, millimetres, signal, late, off the map.
+/// Asks for fixes and the delivery that each came with; `which` are conditions, an order, a limit.
 pub(super) fn ask_fixes(
     conn: &Connection,
-    sql: &str,
+    which: &str,
     params: Vec<Value>,
     mut take: impl FnMut(i64, StoredFix),
 ) -> Result<(), StoreError> {
-    ask_columns(conn, sql, params, |batch| {
+    let sql = format!(
+        "SELECT delivery_key, event_at, site_key, map_key, client_key, x_mm, y_mm, rssi_dbm, is_late, is_off_map
+         FROM store.fixes {which}"
+    );
+    ask_columns(conn, &sql, params, |batch| {
         let (deliveries, at) = (batch.longs(0)?, batch.times(1)?);
         let (sites, maps, clients) = (batch.integers(2)?, batch.integers(3)?, batch.integers(4)?);
         let (x_mm, y_mm, rssi_dbm) = (batch.integers(5)?, batch.integers(6)?, batch.floats(7)?);
@@ -291,7 +295,7 @@ impl Newest {
         let through = one(&format!("SELECT min(delivery_key) - 1 FROM ({first})"))?.unwrap_or(last);
         let mut newest = Newest::new(through);
         let (mut few, mut delivery) = (Vec::new(), through);
-        ask_fixes(conn, include_str!("sql/recent_fixes.sql"), vec![Value::BigInt(through)], |next, fix| {
+        ask_fixes(conn, "WHERE delivery_key > $1", vec![Value::BigInt(through)], |next, fix| {
             if next > delivery && few.len() >= BLOCK_FIXES {
                 newest.add(delivery, few.drain(..).as_slice().iter().copied());
             }
@@ -535,10 +539,10 @@ mod tests {
             self.store
                 .read(|conn| {
                     let stored = |from_ms: i64, to_ms: i64, through: i64| {
-                        let sql = include_str!("sql/track.sql").replace("/*of clients*/", "true");
+                        let which = "WHERE epoch_ms(event_at) >= $1 AND epoch_ms(event_at) < $2 AND delivery_key <= $3";
                         let mut fixes = Vec::new();
                         let params = [from_ms, to_ms, through].map(Value::BigInt);
-                        ask_fixes(conn, &sql, params.into(), |_, fix| fixes.push(fix)).unwrap();
+                        ask_fixes(conn, which, params.into(), |_, fix| fixes.push(fix)).unwrap();
                         fixes
                     };
                     let expected = stored(from_ms, to_ms, i64::MAX);

@@ -21,22 +21,8 @@ pub struct TrackRow {
     pub is_off_map: bool,
 }
 
-/// So much of a window is looked through first.
-const FIRST_PART_MS: i64 = 25 * 3_600_000;
-
-/// How much of a window to look through next, where `found` fixes, fewer than `limit`, were in `looked_ms` of it: a little more
-/// than has the rest, if it goes on so. Of a long window no more is read than a page takes, and who is seldom there costs few
-/// questions.
-fn part_ms(looked_ms: i64, found: usize, limit: usize) -> i64 {
-    match (looked_ms, found) {
-        (0, _) => FIRST_PART_MS,
-        (_, 0) => looked_ms.saturating_mul(4),
-        _ => looked_ms.saturating_mul((limit - found) as i64) / found as i64 / 8 * 9 + FIRST_PART_MS / 8,
-    }
-}
-
 /// Fixes of clients in [from, to), by time, up to `limit`; what came at one instant in the order in which it was stored. Costs
-/// a scan of the fixes of all clients in what is looked through.
+/// a look at the newest fixes of all clients, and a scan of the older ones in the window.
 pub fn track(
     conn: &Connection,
     store: &Store,
@@ -45,25 +31,22 @@ pub fn track(
     to_ms: i64,
     limit: usize,
 ) -> Result<Vec<TrackRow>, StoreError> {
-    let sql = include_str!("sql/track.sql").replace("/*of clients*/", &listed(clients.iter().copied()));
     let keys: Vec<i32> = clients.iter().map(|client| client.0.cast_signed()).collect();
     let view = store.fixes().view(conn)?;
     let mut fixes: Vec<StoredFix> = Vec::new();
-    let mut begin_ms = from_ms;
-    while begin_ms < to_ms && fixes.len() < limit {
-        let part_ms = part_ms(begin_ms - from_ms, fixes.len(), limit);
-        let end_ms = to_ms.min(begin_ms.saturating_add(part_ms));
-        let before = fixes.len();
-        if let Some((from_ms, to_ms)) = view.stored(begin_ms, end_ms) {
-            let params = [from_ms, to_ms, view.through].map(Value::BigInt);
-            ask_fixes(conn, &sql, params.into(), |_, fix| fixes.push(fix))?;
-        }
-        view.of_clients(begin_ms, end_ms, &keys, |fix| fixes.push(fix));
-        // DuckDB would sort the two or three fixes that each 2,048 rows have of a client one such lot after another, which takes
-        // as long as to find them. Stable: what came at one instant stays in order.
-        fixes[before..].sort_by_key(|fix| fix.at_ms);
-        begin_ms = end_ms;
+    if let Some((from_ms, to_ms)) = view.stored(from_ms, to_ms) {
+        let which = format!(
+            "WHERE event_at >= epoch_ms($1::BIGINT)::TIMESTAMPTZ AND event_at < epoch_ms($2::BIGINT)::TIMESTAMPTZ
+                 AND delivery_key <= $3 AND {}
+             ORDER BY event_at, delivery_key LIMIT $4",
+            listed(clients.iter().copied())
+        );
+        let params = [from_ms, to_ms, view.through, limit as i64].map(Value::BigInt);
+        ask_fixes(conn, &which, params.into(), |_, fix| fixes.push(fix))?;
     }
+    view.of_clients(from_ms, to_ms, &keys, |fix| fixes.push(fix));
+    // Stable: of what came at one instant, what is in the file only was stored before.
+    fixes.sort_by_key(|fix| fix.at_ms);
     fixes.truncate(limit);
     let ids = store.areas().ids(conn, fixes.iter().map(|fix| fix.site), fixes.iter().map(|fix| fix.map))?;
     let metres = |mm: i32| f64::from(mm) / 1000.0;

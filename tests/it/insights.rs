@@ -315,7 +315,6 @@ async fn a_heat_map_of_many_days_counts_across_its_parts() {
     assert_eq!(nobody["cells"].as_array().unwrap().len(), 0);
 }
 
-/// A long window is looked through in parts, the first of 25 hours.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_of_many_days_is_told_whole_and_in_order() {
     const ONE: &str = "00000000000b";
