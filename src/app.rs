@@ -33,7 +33,7 @@ use crate::store::writer::Writer;
 use crate::store::{self, Store, access as stored, forget, restore};
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
-use crate::{newest, retention};
+use crate::{newest, recent, retention};
 
 /// Of what is no page: nothing is loaded for it, and it stands in no frame.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -131,6 +131,7 @@ impl App {
         // Answers to senders are too short to compress.
         let asked = api.router().merge(page::router()).layer(CompressionLayer::new());
         tokio::spawn(newest::keep(store.clone(), pipeline.clone(), stopping.subscribe()));
+        tokio::spawn(recent::keep(store.clone(), stopping.subscribe()));
         tokio::spawn(retention::keep(store.clone(), pipeline.clone(), config.retention(), clock, stopping.subscribe()));
         let read_timeout = Duration::from_secs_f64(config.server.read_timeout_s);
         let router = receiver

@@ -44,6 +44,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod newest;
+pub mod recent;
 pub mod replay;
 pub mod retention;
 pub mod serve;

@@ -50,7 +50,7 @@ pub fn heatmap(
     let of_clients = filter.client_kind.is_some() || filter.is_randomised.is_some();
     let sql = about_clients(include_str!("sql/heatmap.sql"), "f", of_clients, ["$4", "$5"]);
     // What is kept does not say what clients are.
-    let view = if of_clients { View::of_file() } else { store.fixes().view(conn)? };
+    let view = if of_clients { View::of_file() } else { store.fixes().view() };
     let cell = |mm: i32| mm.div_euclid(filter.cell_mm);
     let place = |on: i32, is_off_map: bool, x_mm: i32, y_mm: i32| match on == map && !is_off_map {
         true => (cell(x_mm), cell(y_mm)),

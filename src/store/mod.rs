@@ -173,7 +173,7 @@ const ROW_GROUP_ROWS: usize = 61_440;
 const PAST_BYTES: usize = 256 << 20;
 
 /// What the newest fixes take in memory at most: 4 million of them.
-const RECENT_FIXES_BYTES: usize = 128 << 20;
+const RECENT_FIXES_BYTES: usize = if cfg!(test) { 1 << 10 } else { 128 << 20 };
 
 /// Connections kept for the next reader; more may be in use at once.
 const IDLE_MAX: usize = 8;

@@ -1,10 +1,11 @@
 //! The newest fixes, kept in memory as the writer commits them: what is asked of them is asked of the last hours, mostly, and
 //! to look through a column of memory takes a tenth of what it takes to have it read from the file.
 //!
-//! They are read when they are first asked for, and from then on whatever a drain brought is taken in once it is committed
-//! and before anybody is told so. Whoever deletes fixes has them forgotten.
+//! They are read once they were asked for, beside whoever asks, and from then on whatever a drain brought is taken in once it is
+//! committed and before anybody is told so. Whoever deletes fixes has them forgotten.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use duckdb::Connection;
@@ -81,6 +82,7 @@ pub(super) fn ask_fixes(
 /// What is kept.
 pub struct RecentFixes {
     fixes_max: usize,
+    is_wanted: AtomicBool,
     state: RwLock<State>,
 }
 
@@ -187,7 +189,7 @@ impl Drop for Deleting<'_> {
 impl RecentFixes {
     /// At most so many are kept.
     pub fn new(fixes_max: usize) -> RecentFixes {
-        RecentFixes { fixes_max, state: RwLock::default() }
+        RecentFixes { fixes_max, is_wanted: AtomicBool::default(), state: RwLock::default() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -230,29 +232,35 @@ impl RecentFixes {
         }
     }
 
-    /// What there is now. Where none are kept yet they are read.
-    pub(super) fn view(&self, conn: &Connection) -> Result<View, StoreError> {
-        if let Some(read) = self.begin() {
-            let stored = Newest::stored(conn, self.fixes_max);
-            let (found, done) = match stored {
-                Ok(newest) => (Some(newest), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
-            self.finish(read, found);
-            done?;
+    /// What there is now. Where none are kept they are wanted from now on.
+    pub(super) fn view(&self) -> View {
+        match &self.read().kept {
+            Kept::There(newest) => return newest.view(),
+            Kept::Awaited { .. } => {}
+            Kept::Nothing => self.is_wanted.store(true, Ordering::Relaxed),
         }
-        Ok(match &self.read().kept {
-            Kept::There(newest) => newest.view(),
-            // Somebody else reads them.
-            _ => View::of_file(),
-        })
+        View::of_file()
+    }
+
+    /// Whether somebody asked in vain since they were read last.
+    pub fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Reads them, unless they are there. Costs a scan of them.
+    pub fn load(&self, conn: &Connection) -> Result<(), StoreError> {
+        self.is_wanted.store(false, Ordering::Relaxed);
+        let Some(read) = self.begin() else { return Ok(()) };
+        let (found, done) = match Newest::stored(conn, self.fixes_max) {
+            Ok(newest) => (Some(newest), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.finish(read, found);
+        done
     }
 
     /// The number of a read that begins now, if none are kept.
     fn begin(&self) -> Option<u64> {
-        if !matches!(self.read().kept, Kept::Nothing) {
-            return None;
-        }
         let state = &mut *self.write();
         if !matches!(state.kept, Kept::Nothing) {
             return None;
@@ -431,7 +439,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::ids::ClientKey;
+    use crate::store::heatmap::{self, HeatmapFilter};
+    use crate::store::kept_areas::Ground;
+    use crate::store::restore::RuleSettings;
     use crate::store::row::Instant;
+    use crate::store::track;
     use crate::store::writer::{Drain, Writer};
     use crate::store::{Store, StoreOptions};
 
@@ -452,6 +465,8 @@ mod tests {
         Delete(i64),
         /// A client is erased.
         Erase(i32),
+        /// Somebody reads what is kept, all at once.
+        Load,
         Ask {
             from_ms: i64,
             for_ms: i64,
@@ -466,6 +481,7 @@ mod tests {
             2 => Just(Step::Begin),
             2 => Just(Step::Read),
             2 => Just(Step::Finish),
+            3 => Just(Step::Load),
             1 => (0_i64..100).prop_map(Step::Delete),
             1 => (0..CLIENTS).prop_map(Step::Erase),
             6 => (0_i64..100, 1_i64..100).prop_map(|(from_ms, for_ms)| Step::Ask { from_ms, for_ms }),
@@ -523,6 +539,7 @@ mod tests {
                     self.delete(through, &format!("delivery_key <= {through}"));
                 }
                 Step::Erase(client) => self.delete(i64::MAX, &format!("client_key = {client}")),
+                Step::Load => self.store.read(|conn| self.recent.load(conn)).unwrap(),
                 Step::Ask { from_ms, for_ms } => self.check(from_ms, from_ms + for_ms),
             }
         }
@@ -546,7 +563,7 @@ mod tests {
                         fixes
                     };
                     let expected = stored(from_ms, to_ms, i64::MAX);
-                    let view = self.recent.view(conn)?;
+                    let view = self.recent.view();
                     let there = view.stored(from_ms, to_ms);
                     let mut found = there.map_or(Vec::new(), |(from_ms, to_ms)| stored(from_ms, to_ms, view.through));
                     view.of_clients(from_ms, to_ms, &[0, 1, 2], |fix| found.push(fix));
@@ -595,6 +612,8 @@ mod tests {
             }
             world.check(0, 300);
             world.check(40, 60);
+            world.take(Step::Load);
+            world.check(30, 70);
         }
     }
 
@@ -610,10 +629,40 @@ mod tests {
         world.take(Step::Drain(vec![vec![4]]));
         world.take(Step::Finish);
         world.check(0, 10);
-        assert_eq!(world.store.read(|conn| world.recent.view(conn)).unwrap().stored(1, 10), None);
+        assert_eq!(world.recent.view().stored(1, 10), None);
         // Told of once more: what was committed before the file was read may be.
         world.recent.came(&[fix(2, 0, 3)], true);
         world.check(0, 10);
+    }
+
+    #[test]
+    fn ways_and_heat_maps_are_of_what_is_kept_and_what_is_stored_besides() {
+        let mut world = World::new();
+        let rules = RuleSettings::default();
+        let ground = Ground { map: 7, site: Some(0), width_m: None, height_m: None, rules };
+        let answers = |store: &Store| {
+            let found = store.read(|conn| {
+                let way = track::track(conn, store, &[ClientKey(0), ClientKey(2)], 3, 95, 30)?;
+                let (client_kind, is_randomised) = (None, None);
+                let filter =
+                    HeatmapFilter { from_ms: 3, to_ms: 95, client_kind, is_randomised, cell_mm: 2, stay_max_ms: 20 };
+                Ok(format!("{way:?} {:?}", heatmap::heatmap(conn, store, &ground, &filter)?))
+            });
+            found.unwrap()
+        };
+        for drain in 0..12 {
+            let instants = |place: i64| (drain * 37 + place * 11) % 100;
+            world.take(Step::Drain(vec![(0..5).map(instants).collect(), (5..9).map(instants).collect()]));
+        }
+        // A quarter of them is kept.
+        let store = &world.store;
+        let of_file = answers(store);
+        assert!(store.fixes().is_wanted());
+        store.read(|conn| store.fixes().load(conn)).unwrap();
+        assert!(!store.fixes().is_wanted());
+        assert!(of_file.contains("CellRow") && of_file.contains("TrackRow"));
+        assert_eq!(answers(store), of_file);
+        assert!(!store.fixes().is_wanted());
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn track(
     limit: usize,
 ) -> Result<Vec<TrackRow>, StoreError> {
     let keys: Vec<i32> = clients.iter().map(|client| client.0.cast_signed()).collect();
-    let view = store.fixes().view(conn)?;
+    let view = store.fixes().view();
     let mut fixes: Vec<StoredFix> = Vec::new();
     if let Some((from_ms, to_ms)) = view.stored(from_ms, to_ms) {
         let which = format!(
