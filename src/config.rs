@@ -73,7 +73,7 @@ pub struct StoreSection {
     /// The DuckDB file; made when it is not there.
     pub path: PathBuf,
     /// DuckDB's memory limit, such as "2GB". Visits of settled days are kept beside it, in an eighth as much, and no more
-    /// than 256 MiB; buckets of series in a quarter of that.
+    /// than 256 MiB; buckets of series in a quarter of that; the newest fixes in a sixteenth, and no more than 128 MiB.
     pub memory_limit: Option<String>,
     /// DuckDB's threads; one for every two cores when absent, and one for each while it starts.
     pub threads: Option<i64>,

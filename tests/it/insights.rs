@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeZone, Timelike};
+use futures::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Method, StatusCode};
@@ -313,6 +314,23 @@ async fn a_heat_map_of_many_days_counts_across_its_parts() {
     }
     let nobody = app.get(&format!("/v1/heatmap?map={MAP}&from=2020-01-01T00:00:00Z&to=2021-01-01T00:00:00Z")).await;
     assert_eq!(nobody["cells"].as_array().unwrap().len(), 0);
+}
+
+/// Far more than have a turn at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_that_wait_for_their_turn_are_answered() {
+    let app = two_sorts().await;
+    let paths = [
+        format!("/v1/heatmap?map={MAP}"),
+        format!("/v1/visits?site={SITE}"),
+        "/v1/sites".to_owned(),
+        "/v1/clients/00000000000b/track".to_owned(),
+    ];
+    let alone = join_all(paths.iter().map(|path| app.get(path))).await;
+    let asked = join_all(paths.iter().cycle().take(400).map(|path| app.get(path))).await;
+    for (answer, expected) in asked.iter().zip(alone.iter().cycle()) {
+        assert_eq!(answer, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
