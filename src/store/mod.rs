@@ -20,6 +20,7 @@ pub mod history;
 mod kept;
 pub mod kept_areas;
 pub mod kept_clients;
+mod kept_up;
 mod migrate;
 pub mod occupancy;
 pub mod outbox;

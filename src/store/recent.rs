@@ -5,7 +5,7 @@
 //! before anybody is told so. Whoever changes visits in another way has them forgotten.
 
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Mutex;
 
 use duckdb::Connection;
 use duckdb::types::Value;
@@ -13,49 +13,24 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::StoreError;
 use super::columns::{ask_columns, each_place};
-use super::past::{PastVisit, each_visit};
+use super::kept_up::KeptUp;
+use super::past::{OPEN_MS, PastVisit, each_visit};
 use super::writer::Drain;
 
 /// What is kept.
 pub(super) struct Recent {
     visits_max: usize,
-    state: RwLock<State>,
+    known: KeptUp<Known, Moved>,
     /// Kinds of clients by their keys, as far as they were asked for: they never change, and a key is given once.
     kinds: Mutex<Vec<u8>>,
 }
 
-#[derive(Default)]
-struct State {
-    kept: Kept,
-    /// Visits are being changed, and it will not be said which.
-    is_blocked: bool,
-    /// Counts how often they were read.
-    reads: u64,
-}
-
-#[derive(Default)]
-enum Kept {
-    #[default]
-    Nothing,
-    /// They are being read from an instant on; this was committed since that began.
-    Awaited {
-        read: u64,
-        since_ms: i64,
-        since: Vec<Moved>,
-    },
-    There(Visits),
+enum Known {
+    Visits(Visits),
     /// From an instant on there are more than are kept.
     TooMany {
         since_ms: i64,
     },
-}
-
-/// What a read of the file came to.
-enum Found {
-    Visits(Vec<PastVisit>),
-    TooMany,
-    /// It failed.
-    Nothing,
 }
 
 /// Where a visit stands after a drain.
@@ -87,15 +62,7 @@ const FAR_MS: i64 = 253_402_300_799_999;
 
 impl Recent {
     pub fn new(visits_max: usize) -> Recent {
-        Recent { visits_max, state: RwLock::default(), kinds: Mutex::default() }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().expect("no one panics with the recent visits")
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().expect("no one panics with the recent visits")
+        Recent { visits_max, known: KeptUp::default(), kinds: Mutex::default() }
     }
 
     /// Takes in what a drain did, which is committed.
@@ -103,54 +70,33 @@ impl Recent {
         if drain.visits.is_empty() && drain.open_visits.is_empty() {
             return;
         }
-        let mut state = self.write();
-        let state = &mut *state;
         let had_ended: FxHashSet<i64> = drain.no_longer_ended.iter().map(|key| key.0).collect();
         let visits = drain.visits.iter().map(PastVisit::from).chain(drain.open_visits.iter().map(PastVisit::from));
-        let moved = visits.map(|visit| Moved { visit, had_ended: had_ended.contains(&visit.visit) });
-        match &mut state.kept {
-            Kept::Nothing | Kept::TooMany { .. } => {}
-            Kept::Awaited { since, since_ms, .. } => {
-                since.extend(moved);
-                if since.len() > self.visits_max {
-                    state.kept = Kept::TooMany { since_ms: *since_ms };
-                }
-            }
-            Kept::There(visits) => {
-                moved.for_each(|moved| visits.take(moved));
-                if visits.count > self.visits_max {
-                    state.kept = Kept::TooMany { since_ms: visits.since_ms };
-                }
-            }
-        }
+        let moved = || visits.clone().map(|visit| Moved { visit, had_ended: had_ended.contains(&visit.visit) });
+        self.known.came(moved(), |known| known.take(moved(), self.visits_max));
     }
 
     pub fn forget(&self) {
-        self.write().kept = Kept::Nothing;
+        self.known.forget();
     }
 
     /// Says whether visits are being changed without a drain. What is known is forgotten, and nothing is read meanwhile.
     pub fn block(&self, is_blocked: bool) {
-        let mut state = self.write();
-        state.is_blocked = is_blocked;
-        state.kept = Kept::Nothing;
+        self.known.block(is_blocked);
     }
 
     /// What ended before an instant is no longer recent. Where there were too many they are read again.
     pub fn settle(&self, since_ms: i64) {
-        let is_due = match &self.read().kept {
-            Kept::There(visits) => visits.since_ms < since_ms,
-            Kept::TooMany { since_ms: before_ms } => *before_ms < since_ms,
-            Kept::Nothing | Kept::Awaited { .. } => false,
-        };
-        if !is_due {
+        if self.known.look(|known| known.since_ms() < since_ms) != Some(true) {
             return;
         }
-        let mut state = self.write();
-        match &mut state.kept {
-            Kept::There(visits) => visits.settle(since_ms),
-            _ => state.kept = Kept::Nothing,
-        }
+        self.known.change(|known| match known {
+            Known::Visits(visits) => {
+                visits.settle(since_ms);
+                true
+            }
+            Known::TooMany { .. } => false,
+        });
     }
 
     /// Hands on the visits of the areas between two keys that are asked for, those that had not ended at an instant; `false`:
@@ -164,17 +110,14 @@ impl Recent {
         is_asked_for: impl Fn(i32, u8) -> bool,
         mut take: impl FnMut(PastVisit),
     ) -> Result<bool, StoreError> {
-        let state = self.kept(conn, since_ms)?;
-        let Kept::There(visits) = &state.kept else { return Ok(false) };
-        if end_ms < visits.since_ms {
-            return Ok(false);
-        }
-        for of in visits.of(between) {
-            let ended = of.ended.iter().filter(|visit| visit.exited_ms >= end_ms);
-            let asked = ended.chain(of.open.values()).filter(|visit| is_asked_for(visit.area, visit.source));
-            asked.copied().for_each(&mut take);
-        }
-        Ok(true)
+        let found = self.look(conn, since_ms, end_ms, |visits| {
+            for of in visits.of(between) {
+                let ended = of.ended.iter().filter(|visit| visit.exited_ms >= end_ms);
+                let asked = ended.chain(of.open.values()).filter(|visit| is_asked_for(visit.area, visit.source));
+                asked.copied().for_each(&mut take);
+            }
+        });
+        Ok(found?.is_some())
     }
 
     /// Hands on the visits of a client that had not ended at an instant; `false`: the file is to be asked.
@@ -186,21 +129,18 @@ impl Recent {
         client: i32,
         mut take: impl FnMut(PastVisit),
     ) -> Result<bool, StoreError> {
-        let state = self.kept(conn, since_ms)?;
-        let Kept::There(visits) = &state.kept else { return Ok(false) };
-        if end_ms < visits.since_ms {
-            return Ok(false);
-        }
-        for of in visits.areas.values() {
-            each_place(&of.clients, &[client], |place| {
-                let visit = of.ended[place];
-                if visit.exited_ms >= end_ms {
-                    take(visit);
-                }
-            });
-            of.open.values().filter(|visit| visit.client == client).copied().for_each(&mut take);
-        }
-        Ok(true)
+        let found = self.look(conn, since_ms, end_ms, |visits| {
+            for of in visits.areas.values() {
+                each_place(&of.clients, &[client], |place| {
+                    let visit = of.ended[place];
+                    if visit.exited_ms >= end_ms {
+                        take(visit);
+                    }
+                });
+                of.open.values().filter(|visit| visit.client == client).copied().for_each(&mut take);
+            }
+        });
+        Ok(found?.is_some())
     }
 
     /// Hands on the area of each visit that is open, and the kind of its client, as it is stored; `false`: the file is to be
@@ -213,14 +153,12 @@ impl Recent {
         is_asked_for: impl Fn(i32, u8) -> bool,
         mut take: impl FnMut(i32, u8),
     ) -> Result<bool, StoreError> {
-        let open: Vec<(i32, i32)> = {
-            let state = self.kept(conn, since_ms)?;
-            let Kept::There(visits) = &state.kept else { return Ok(false) };
+        let open = self.look(conn, since_ms, OPEN_MS, |visits| {
             let open = visits.of(between).flat_map(|of| of.open.values());
-            open.filter(|visit| is_asked_for(visit.area, visit.source))
-                .map(|visit| (visit.area, visit.client))
-                .collect()
-        };
+            let asked = open.filter(|visit| is_asked_for(visit.area, visit.source));
+            asked.map(|visit| (visit.area, visit.client)).collect::<Vec<_>>()
+        });
+        let Some(open) = open? else { return Ok(false) };
         let place = |client: i32| usize::try_from(client).unwrap_or_default();
         let most = open.iter().map(|(_, client)| place(*client)).max();
         let mut kinds = self.kinds.lock().expect("no one panics with the kinds");
@@ -241,59 +179,36 @@ impl Recent {
         Ok(true)
     }
 
-    /// What is kept, once it was read if there is nothing.
-    fn kept(&self, conn: &Connection, since_ms: i64) -> Result<RwLockReadGuard<'_, State>, StoreError> {
-        let is_nothing = matches!(self.read().kept, Kept::Nothing);
-        if is_nothing {
-            self.ask(conn, since_ms)?;
+    /// Looks at the visits that had not ended at an instant, once they were read if nothing was known; `None`: the file is to
+    /// be asked.
+    fn look<A>(
+        &self,
+        conn: &Connection,
+        since_ms: i64,
+        end_ms: i64,
+        look: impl FnOnce(&Visits) -> A,
+    ) -> Result<Option<A>, StoreError> {
+        if self.known.is_nothing() {
+            let put = |stored, since| self.put(since_ms, stored, since);
+            self.known.load(|| self.stored(conn, since_ms), put)?;
         }
-        Ok(self.read())
+        let found = self.known.look(|known| match known {
+            Known::Visits(visits) if visits.since_ms <= end_ms => Some(look(visits)),
+            Known::Visits(_) | Known::TooMany { .. } => None,
+        });
+        Ok(found.flatten())
     }
 
-    /// Reads what is there, unless somebody does so already.
-    fn ask(&self, conn: &Connection, since_ms: i64) -> Result<(), StoreError> {
-        let Some(read) = self.begin(since_ms) else { return Ok(()) };
-        let stored = self.stored(conn, since_ms);
-        let (found, done) = match stored {
-            Ok(Some(visits)) => (Found::Visits(visits), Ok(())),
-            Ok(None) => (Found::TooMany, Ok(())),
-            Err(error) => (Found::Nothing, Err(error)),
-        };
-        self.finish(read, found);
-        done
-    }
-
-    /// The number of a read that begins now.
-    fn begin(&self, since_ms: i64) -> Option<u64> {
-        let mut state = self.write();
-        if state.is_blocked || !matches!(state.kept, Kept::Nothing) {
-            return None;
-        }
-        state.reads += 1;
-        state.kept = Kept::Awaited { read: state.reads, since_ms, since: Vec::new() };
-        Some(state.reads)
-    }
-
-    /// Keeps what a read found, with what was committed since it began; unless it was forgotten meanwhile.
-    fn finish(&self, read: u64, found: Found) {
-        let mut state = self.write();
-        let (since_ms, since) = match &mut state.kept {
-            Kept::Awaited { read: awaited, since_ms, since } if *awaited == read => (*since_ms, std::mem::take(since)),
-            _ => return,
-        };
-        state.kept = match found {
-            Found::Nothing => Kept::Nothing,
-            Found::TooMany => Kept::TooMany { since_ms },
-            Found::Visits(stored) => {
-                let mut kept = Visits { since_ms, areas: FxHashMap::default(), count: 0 };
-                // Of these the file may have said what they were before, or after.
-                let moved: FxHashSet<i64> = since.iter().map(|moved| moved.visit.visit).collect();
-                let as_they_were = stored.into_iter().filter(|visit| !moved.contains(&visit.visit));
-                as_they_were.for_each(|visit| kept.take(Moved { visit, had_ended: false }));
-                since.into_iter().for_each(|moved| kept.take(moved));
-                Kept::There(kept)
-            }
-        };
+    /// What was stored from an instant on, or more than is kept, and what was committed since.
+    fn put(&self, since_ms: i64, stored: Option<Vec<PastVisit>>, since: Vec<Moved>) -> Known {
+        let Some(stored) = stored else { return Known::TooMany { since_ms } };
+        // Of these the file may have said what they were before, or after.
+        let moved: FxHashSet<i64> = since.iter().map(|moved| moved.visit.visit).collect();
+        let as_they_were = stored.into_iter().filter(|visit| !moved.contains(&visit.visit));
+        let as_they_were = as_they_were.map(|visit| Moved { visit, had_ended: false });
+        let mut known = Known::Visits(Visits { since_ms, areas: FxHashMap::default(), count: 0 });
+        known.take(as_they_were.chain(since), self.visits_max);
+        known
     }
 
     /// What the file has; `None` where that are more than are kept.
@@ -314,6 +229,22 @@ impl Recent {
         ];
         each_visit(conn, include_str!("sql/recent_visits.sql"), params, |visit| visits.push(visit))?;
         Ok(Some(visits))
+    }
+}
+
+impl Known {
+    fn since_ms(&self) -> i64 {
+        match self {
+            Known::Visits(Visits { since_ms, .. }) | Known::TooMany { since_ms } => *since_ms,
+        }
+    }
+
+    fn take(&mut self, moved: impl Iterator<Item = Moved>, visits_max: usize) {
+        let Known::Visits(visits) = self else { return };
+        moved.for_each(|moved| visits.take(moved));
+        if visits.count > visits_max {
+            *self = Known::TooMany { since_ms: visits.since_ms };
+        }
     }
 }
 
@@ -388,6 +319,15 @@ mod tests {
         }
     }
 
+    fn begin(recent: &Recent) -> Option<u64> {
+        recent.known.begin()
+    }
+
+    /// What was stored since an instant; no visits: reading failed.
+    fn finish(recent: &Recent, read: u64, since_ms: i64, stored: Option<Vec<PastVisit>>) {
+        recent.known.finish(read, stored, |stored, since| recent.put(since_ms, Some(stored), since));
+    }
+
     /// Visits with their ends, of those that had not ended at an instant.
     fn found(recent: &Recent, end_ms: i64) -> Option<Vec<(i64, i64)>> {
         let conn = Connection::open_in_memory().unwrap();
@@ -425,10 +365,10 @@ mod tests {
     fn a_drain_while_the_file_is_read_is_taken_in_once_whatever_the_file_said() {
         for stored in [before(), after()] {
             let recent = Recent::new(100);
-            let read = recent.begin(50).unwrap();
-            assert!(recent.begin(50).is_none());
+            let read = begin(&recent).unwrap();
+            assert!(begin(&recent).is_none());
             recent.take(&drain());
-            recent.finish(read, Found::Visits(stored));
+            finish(&recent, read, 50, Some(stored));
             assert_eq!(found(&recent, 50), Some(AFTER.to_vec()));
         }
     }
@@ -436,8 +376,8 @@ mod tests {
     #[test]
     fn what_is_kept_follows_the_drains_and_the_days() {
         let recent = Recent::new(7);
-        let read = recent.begin(50).unwrap();
-        recent.finish(read, Found::Visits(before()));
+        let read = begin(&recent).unwrap();
+        finish(&recent, read, 50, Some(before()));
         recent.take(&drain());
         assert_eq!(found(&recent, 50), Some(AFTER.to_vec()));
         assert_eq!(found(&recent, 75), Some(vec![(1, i64::MAX), (3, i64::MAX), (5, 80)]));
@@ -455,25 +395,25 @@ mod tests {
         assert_eq!(found(&recent, 65), None);
         // Not before another day is settled.
         recent.settle(65);
-        assert!(recent.begin(65).is_none());
+        assert!(begin(&recent).is_none());
         recent.settle(70);
-        let again = recent.begin(70).unwrap();
-        recent.finish(again, Found::Nothing);
-        assert!(recent.begin(70).is_some());
+        let again = begin(&recent).unwrap();
+        finish(&recent, again, 70, None);
+        assert!(begin(&recent).is_some());
     }
 
     #[test]
     fn what_was_read_is_not_kept_when_it_was_forgotten_meanwhile() {
         let recent = Recent::new(100);
-        let read = recent.begin(50).unwrap();
+        let read = begin(&recent).unwrap();
         recent.block(true);
-        recent.finish(read, Found::Visits(before()));
-        assert!(recent.begin(50).is_none());
+        finish(&recent, read, 50, Some(before()));
+        assert!(begin(&recent).is_none());
         recent.block(false);
-        let again = recent.begin(50).unwrap();
-        recent.finish(read, Found::Visits(before()));
-        assert!(recent.begin(50).is_none());
-        recent.finish(again, Found::Visits(after()));
+        let again = begin(&recent).unwrap();
+        finish(&recent, read, 50, Some(before()));
+        assert!(begin(&recent).is_none());
+        finish(&recent, again, 50, Some(after()));
         assert_eq!(found(&recent, 50), Some(AFTER.to_vec()));
     }
 }

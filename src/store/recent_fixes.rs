@@ -5,14 +5,15 @@
 //! committed and before anybody is told so. Whoever deletes fixes has them forgotten.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use duckdb::Connection;
 use duckdb::types::Value;
 
 use super::StoreError;
 use super::columns::{ask_columns, each_place};
+use super::kept_up::KeptUp;
 use super::row;
 
 /// A fix as it is stored, its site, map and client by their keys.
@@ -83,26 +84,7 @@ pub(super) fn ask_fixes(
 pub struct RecentFixes {
     fixes_max: usize,
     is_wanted: AtomicBool,
-    state: RwLock<State>,
-}
-
-#[derive(Default)]
-struct State {
-    kept: Kept,
-    /// Counts how often they were read.
-    reads: u64,
-}
-
-#[derive(Default)]
-enum Kept {
-    #[default]
-    Nothing,
-    /// They are being read; this was committed since that began.
-    Awaited {
-        read: u64,
-        since: Vec<row::Fix>,
-    },
-    There(Newest),
+    newest: KeptUp<Newest, row::Fix>,
 }
 
 /// All fixes that came with deliveries after one, in the order in which they were committed.
@@ -189,15 +171,7 @@ impl Drop for Deleting<'_> {
 impl RecentFixes {
     /// At most so many are kept.
     pub fn new(fixes_max: usize) -> RecentFixes {
-        RecentFixes { fixes_max, is_wanted: AtomicBool::default(), state: RwLock::default() }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().expect("no one panics with the recent fixes")
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().expect("no one panics with the recent fixes")
+        RecentFixes { fixes_max, is_wanted: AtomicBool::default(), newest: KeptUp::default() }
     }
 
     /// Says what came of the fixes of a drain, before anybody is told: they were committed, or nothing is known.
@@ -205,12 +179,9 @@ impl RecentFixes {
         if fixes.is_empty() {
             return;
         }
-        let state = &mut *self.write();
-        match (&mut state.kept, is_committed) {
-            (Kept::Nothing, _) => {}
-            (_, false) => state.kept = Kept::Nothing,
-            (Kept::Awaited { since, .. }, true) => since.extend_from_slice(fixes),
-            (Kept::There(newest), true) => newest.take(fixes, self.fixes_max),
+        match is_committed {
+            true => self.newest.came(fixes.iter().cloned(), |newest| newest.take(fixes, self.fixes_max)),
+            false => self.newest.forget(),
         }
     }
 
@@ -221,25 +192,17 @@ impl RecentFixes {
     }
 
     fn forget_through(&self, through: i64) {
-        let state = &mut *self.write();
-        let is_concerned = match &state.kept {
-            Kept::Nothing => false,
-            Kept::Awaited { .. } => true,
-            Kept::There(newest) => newest.through < through,
-        };
-        if is_concerned {
-            state.kept = Kept::Nothing;
-        }
+        self.newest.forget_unless(|newest| newest.through >= through);
     }
 
     /// What there is now. Where none are kept they are wanted from now on.
     pub(super) fn view(&self) -> View {
-        match &self.read().kept {
-            Kept::There(newest) => return newest.view(),
-            Kept::Awaited { .. } => {}
-            Kept::Nothing => self.is_wanted.store(true, Ordering::Relaxed),
-        }
-        View::of_file()
+        self.newest.look(Newest::view).unwrap_or_else(|| {
+            if self.newest.is_nothing() {
+                self.is_wanted.store(true, Ordering::Relaxed);
+            }
+            View::of_file()
+        })
     }
 
     /// Whether somebody asked in vain since they were read last.
@@ -250,40 +213,7 @@ impl RecentFixes {
     /// Reads them, unless they are there. Costs a scan of them.
     pub fn load(&self, conn: &Connection) -> Result<(), StoreError> {
         self.is_wanted.store(false, Ordering::Relaxed);
-        let Some(read) = self.begin() else { return Ok(()) };
-        let (found, done) = match Newest::stored(conn, self.fixes_max) {
-            Ok(newest) => (Some(newest), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        self.finish(read, found);
-        done
-    }
-
-    /// The number of a read that begins now, if none are kept.
-    fn begin(&self) -> Option<u64> {
-        let state = &mut *self.write();
-        if !matches!(state.kept, Kept::Nothing) {
-            return None;
-        }
-        state.reads += 1;
-        state.kept = Kept::Awaited { read: state.reads, since: Vec::new() };
-        Some(state.reads)
-    }
-
-    /// Keeps what a read found, with what was committed since it began; unless it was forgotten meanwhile.
-    fn finish(&self, read: u64, found: Option<Newest>) {
-        let state = &mut *self.write();
-        let since = match &mut state.kept {
-            Kept::Awaited { read: awaited, since } if *awaited == read => std::mem::take(since),
-            _ => return,
-        };
-        state.kept = match found {
-            None => Kept::Nothing,
-            Some(mut newest) => {
-                newest.take(&since, self.fixes_max);
-                Kept::There(newest)
-            }
-        };
+        self.newest.load(|| Newest::stored(conn, self.fixes_max), |newest, since| newest.with(&since, self.fixes_max))
     }
 }
 
@@ -322,6 +252,11 @@ impl Newest {
             newest.stored_max_ms = latest.unwrap_or(earliest_ms - 1);
         }
         Ok(newest)
+    }
+
+    fn with(mut self, since: &[row::Fix], fixes_max: usize) -> Newest {
+        self.take(since, fixes_max);
+        self
     }
 
     /// Takes in what is committed, as far as it was not in the file already when that was read.
@@ -522,7 +457,9 @@ mod tests {
                     self.recent.came(&fixes, true);
                 }
                 Step::Fail => self.recent.came(&[fix(self.deliveries + 1, 0, 0)], false),
-                Step::Begin => self.reading = self.recent.begin().map(|read| (read, None)).or(self.reading.take()),
+                Step::Begin => {
+                    self.reading = self.recent.newest.begin().map(|read| (read, None)).or(self.reading.take())
+                }
                 Step::Read => {
                     let found = self.store.read(|conn| Newest::stored(conn, 10)).unwrap();
                     if let Some((_, newest)) = &mut self.reading {
@@ -531,7 +468,7 @@ mod tests {
                 }
                 Step::Finish => {
                     if let Some((read, found)) = self.reading.take() {
-                        self.recent.finish(read, found);
+                        self.recent.newest.finish(read, found, |newest, since| newest.with(&since, 10));
                     }
                 }
                 Step::Delete(but_the_last) => {
