@@ -92,8 +92,7 @@ pub async fn list(
     alerts.truncate(limit as usize);
     let next_cursor = alerts.last().filter(|_| has_more).map(|alert| alert.alert_id.to_string());
     let answer = Alerts { alerts, next_cursor };
-    let response =
-        table::answer(form, "alerts", &answer, ALERTS, |answer| answer.alerts.iter().map(table::row).collect())?;
+    let response = table::answer(form, "alerts", &answer, ALERTS, |answer| table::rows(&answer.alerts))?;
     Ok(table::with_next(response, answer.next_cursor.as_deref()))
 }
 

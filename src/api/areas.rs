@@ -64,7 +64,7 @@ pub async fn list(
     match form {
         Some(form) => {
             let answer = Areas { areas: rows.into_iter().map(area).collect() };
-            table::answer(form, "areas", &answer, AREAS, |answer| answer.areas.iter().map(table::row).collect())
+            table::answer(form, "areas", &answer, AREAS, |answer| table::rows(&answer.areas))
         }
         None => {
             let collection = api.question(move |conn| collection(conn, &rows, units, at_ms)).await?;

@@ -148,9 +148,7 @@ pub async fn deliveries(
     rows.truncate(limit as usize);
     let next_cursor = rows.last().filter(|_| has_more).map(|row| row.key.0.to_string());
     let answer = Deliveries { deliveries: rows.into_iter().map(delivery_of).collect(), next_cursor };
-    let response = table::answer(form, "deliveries", &answer, DELIVERIES, |answer| {
-        answer.deliveries.iter().map(table::row).collect()
-    })?;
+    let response = table::answer(form, "deliveries", &answer, DELIVERIES, |answer| table::rows(&answer.deliveries))?;
     Ok(table::with_next(response, answer.next_cursor.as_deref()))
 }
 

@@ -47,7 +47,7 @@ pub async fn list(State(api): State<Api>, Wanted(form): Wanted, Query(params): Q
     let mut rows = api.read(move |conn| plans::maps(conn, site.as_deref(), None, at_ms)).await?;
     rows.retain(|row| at_ms.is_none() || row.is_mapped);
     let answer = Maps { maps: rows.into_iter().map(map).collect::<Result<_, _>>()? };
-    table::answer(form, "maps", &answer, MAPS, |answer| answer.maps.iter().map(table::row).collect())
+    table::answer(form, "maps", &answer, MAPS, |answer| table::rows(&answer.maps))
 }
 
 /// One map, with its areas and access points.

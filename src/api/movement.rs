@@ -68,7 +68,7 @@ pub async fn flows(
         });
         let answer =
             Flows { from: rfc3339(window.from_ms), to: rfc3339(window.to_ms), flow_gap_s, flows: flows.collect() };
-        table::answer(form, "flows", &answer, FLOWS, |answer| answer.flows.iter().map(table::row).collect())
+        table::answer(form, "flows", &answer, FLOWS, |answer| &answer.flows[..])
     })
     .await
 }
@@ -129,7 +129,7 @@ pub async fn heatmap(
             cell_m: f64::from(cell_mm) / 1000.0,
             cells: cells.collect(),
         };
-        table::answer(form, "heatmap", &answer, HEATMAP, |answer| answer.cells.iter().map(table::row).collect())
+        table::answer(form, "heatmap", &answer, HEATMAP, |answer| &answer.cells[..])
     })
     .await
 }
@@ -208,8 +208,7 @@ pub async fn clients(
         y_m: row.y_m,
     });
     let answer = Clients { clients: clients.collect(), next_cursor };
-    let response =
-        table::answer(form, "clients", &answer, CLIENTS, |answer| answer.clients.iter().map(table::row).collect())?;
+    let response = table::answer(form, "clients", &answer, CLIENTS, |answer| &answer.clients[..])?;
     Ok(table::with_next(response, answer.next_cursor.as_deref()))
 }
 
@@ -269,8 +268,7 @@ pub async fn track(
             fixes: fixes.collect(),
             next_from,
         };
-        let response =
-            table::answer(form, "track", &answer, TRACK, |answer| answer.fixes.iter().map(table::row).collect())?;
+        let response = table::answer(form, "track", &answer, TRACK, |answer| &answer.fixes[..])?;
         Ok(table::with_next(response, answer.next_from.as_deref()))
     })
     .await

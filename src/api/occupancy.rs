@@ -71,7 +71,7 @@ pub async fn now(
         })
     });
     table::answer(form, "occupancy", &Occupancy { areas: areas.collect() }, NOW, |answer| {
-        answer.areas.iter().map(|area| with(table::row(area), table::row(&area.by_kind))).collect()
+        answer.areas.iter().map(|area| with(table::row(area), table::row(&area.by_kind))).collect::<Vec<_>>()
     })
 }
 

@@ -80,7 +80,7 @@ pub async fn profile(
             time_zone: zone.name().into(),
             hours: hours.collect(),
         };
-        table::answer(form, "profile", &answer, PROFILE, |answer| answer.hours.iter().map(table::row).collect())
+        table::answer(form, "profile", &answer, PROFILE, |answer| &answer.hours[..])
     })
     .await
 }
@@ -124,7 +124,7 @@ pub async fn peaks(
             time_zone: zone.name().into(),
             peaks: peaks.collect(),
         };
-        table::answer(form, "peaks", &answer, PEAKS, |answer| answer.peaks.iter().map(table::row).collect())
+        table::answer(form, "peaks", &answer, PEAKS, |answer| &answer.peaks[..])
     })
     .await
 }
@@ -184,7 +184,7 @@ pub async fn capacity(
         }
         found.sort_by(|a, b| b.max_share.partial_cmp(&a.max_share).unwrap_or(Ordering::Equal));
         let answer = Capacity { from: rfc3339(window.from_ms), to: rfc3339(window.to_ms), areas: found };
-        table::answer(form, "capacity", &answer, CAPACITY, |answer| answer.areas.iter().map(table::row).collect())
+        table::answer(form, "capacity", &answer, CAPACITY, |answer| &answer.areas[..])
     })
     .await
 }
@@ -235,7 +235,7 @@ pub async fn visitors(
             time_zone: zone.name().into(),
             buckets: buckets.collect(),
         };
-        table::answer(form, "visitors", &answer, VISITORS, |answer| answer.buckets.iter().map(table::row).collect())
+        table::answer(form, "visitors", &answer, VISITORS, |answer| &answer.buckets[..])
     })
     .await
 }

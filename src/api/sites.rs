@@ -46,7 +46,7 @@ pub async fn list(
     let (mut rows, ended) = api.read(|conn| Ok((queries::sites(conn, None)?, ended_sites(conn)?))).await?;
     rows.retain(|row| !ended.contains(&row.key) && caller.may_see(&row.id));
     let answer = Sites { sites: rows.into_iter().map(|row| site(&api, row)).collect() };
-    table::answer(form, "sites", &answer, SITES, |answer| answer.sites.iter().map(table::row).collect())
+    table::answer(form, "sites", &answer, SITES, |answer| table::rows(&answer.sites))
 }
 
 /// One site.

@@ -259,6 +259,6 @@ pub async fn schema(
             let told = json!({"view": view.name, "view_comment": view.comment});
             view.columns.iter().map(|column| with(table::row(column), told.clone())).collect::<Vec<_>>()
         };
-        found.views.iter().flat_map(of).collect()
+        found.views.iter().flat_map(of).collect::<Vec<_>>()
     })
 }

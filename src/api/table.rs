@@ -1,5 +1,6 @@
 //! Tabular answers in the form that was asked for: JSON, CSV, an Arrow stream or Parquet.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -115,32 +116,20 @@ fn schema(columns: Columns) -> Arc<Schema> {
 const VARIES: (HeaderName, &str) = (header::VARY, "accept");
 
 /// An answer: `whole` as JSON, else only its rows, each an object that has the columns.
-pub fn answer<T: Serialize>(
+pub fn answer<'a, T: Serialize, R: Serialize, L: Deref<Target = [R]>>(
     form: Form,
     name: &str,
-    whole: &T,
+    whole: &'a T,
     columns: Columns,
-    rows: impl FnOnce(&T) -> Vec<Value>,
+    rows: impl FnOnce(&'a T) -> L,
 ) -> Result<Response, ApiError> {
     if form == Form::Json {
         return Ok(([VARIES], Json(whole)).into_response());
     }
-    let mut rows = rows(whole);
-    rows.iter_mut().for_each(|row| texts(row, columns));
     let mut decoder = arrow::json::ReaderBuilder::new(schema(columns)).build_decoder()?;
-    decoder.serialize(&rows)?;
+    decoder.serialize(&rows(whole))?;
     let batch = decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(schema(columns)));
     file(form, name, &batch.schema(), &[batch])
-}
-
-/// Lists and objects have no place in a table but as text: texts with commas between, else JSON.
-fn texts(row: &mut Value, columns: Columns) {
-    let named = columns.iter().filter(|(_, kind)| matches!(kind, Kind::Text));
-    for (name, _) in named {
-        let Some(value) = row.get_mut(name).filter(|value| value.is_array() || value.is_object()) else { continue };
-        let list: Option<Vec<&str>> = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect());
-        *value = Value::String(list.map_or_else(|| value.to_string(), |texts| texts.join(",")));
-    }
 }
 
 /// Rows as a file in a form other than JSON.
@@ -168,14 +157,20 @@ pub fn with_next(mut response: Response, next_cursor: Option<&str>) -> Response 
     response
 }
 
-/// Each as a row.
+/// Each as a row; plain items are rows already, and take half the time.
 pub fn rows(items: &[impl Serialize]) -> Vec<Value> {
     items.iter().map(row).collect()
 }
 
-/// A row as an object.
+/// A row as an object. Lists and objects have no place in it but as text: texts with commas between, else JSON.
 pub fn row(row: &impl Serialize) -> Value {
-    serde_json::to_value(row).expect("plain data becomes JSON")
+    let mut row = serde_json::to_value(row).expect("plain data becomes JSON");
+    let members = row.as_object_mut().into_iter().flat_map(|row| row.values_mut());
+    for value in members.filter(|value| value.is_array() || value.is_object()) {
+        let list: Option<Vec<&str>> = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect());
+        *value = Value::String(list.map_or_else(|| value.to_string(), |texts| texts.join(",")));
+    }
+    row
 }
 
 #[cfg(test)]

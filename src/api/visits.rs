@@ -51,8 +51,7 @@ pub async fn list(
         }
         let next_cursor = rows.last().filter(|_| has_more).map(|row| row.key.to_string());
         let answer = Visits { visits: rows.into_iter().map(visit).collect(), next_cursor };
-        let response =
-            table::answer(form, "visits", &answer, VISITS, |answer| answer.visits.iter().map(table::row).collect())?;
+        let response = table::answer(form, "visits", &answer, VISITS, |answer| &answer.visits[..])?;
         Ok(table::with_next(response, answer.next_cursor.as_deref()))
     })
     .await
