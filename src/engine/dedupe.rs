@@ -35,10 +35,11 @@ impl SeenTimes {
             self.push_newest(at.0);
             return true;
         }
-        if at.0 < newest_ms - window.0 {
+        let oldest_ms = newest_ms - window.0;
+        if at.0 < oldest_ms {
             return true;
         }
-        self.insert_late(at.0)
+        self.insert_late(at.0, oldest_ms)
     }
 
     /// Reads the oldest and the newest, and makes a number of them.
@@ -65,9 +66,10 @@ impl SeenTimes {
         self.offsets_ms.push_back(offset);
     }
 
-    fn insert_late(&mut self, at_ms: i64) -> bool {
+    fn insert_late(&mut self, at_ms: i64, oldest_ms: i64) -> bool {
         if at_ms < self.base_ms {
-            self.rebase(at_ms);
+            // As far back as any may be: a history that comes newest first would move all of it with each event.
+            self.rebase(oldest_ms);
         }
         let offset = u32::try_from(at_ms - self.base_ms).expect("between the base and the newest");
         match self.offsets_ms.binary_search(&offset) {
@@ -171,6 +173,24 @@ mod tests {
                 newest = newest.max(t);
             }
         }
+    }
+
+    #[test]
+    fn what_comes_newest_first_is_not_moved_again_with_each() {
+        let mut seen = SeenTimes::default();
+        let newest = 2 * DAY.0;
+        for back in 0..1000 {
+            assert!(seen.insert(EventTime(newest - back * 20), DAY));
+            assert!(back == 0 || seen.base_ms == DAY.0);
+        }
+        for back in 0..1000 {
+            assert!(!seen.insert(EventTime(newest - back * 20), DAY));
+        }
+        // The widest window that may be configured leaves room for the newest.
+        let widest = DedupeWindow(i64::from(u32::MAX));
+        assert!(seen.insert(EventTime(DAY.0 / 2), widest));
+        assert!(seen.insert(EventTime(newest + widest.0), widest));
+        assert!(!seen.insert(EventTime(newest + widest.0), widest));
     }
 
     #[test]
