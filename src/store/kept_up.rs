@@ -9,6 +9,7 @@ use super::StoreError;
 
 /// A `T`, kept up with what a `C` says of each commit.
 pub(super) struct KeptUp<T, C> {
+    since_max: usize,
     state: RwLock<State<T, C>>,
 }
 
@@ -30,13 +31,12 @@ enum Kept<T, C> {
     There(T),
 }
 
-impl<T, C> Default for KeptUp<T, C> {
-    fn default() -> KeptUp<T, C> {
-        KeptUp { state: RwLock::new(State { kept: Kept::Nothing, is_blocked: false, reads: 0 }) }
-    }
-}
-
 impl<T, C> KeptUp<T, C> {
+    /// What more than so many say while it is read is not kept aside: then it is read in vain.
+    pub fn new(since_max: usize) -> KeptUp<T, C> {
+        KeptUp { since_max, state: RwLock::new(State { kept: Kept::Nothing, is_blocked: false, reads: 0 }) }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, State<T, C>> {
         self.state.read().expect("no one panics with what is kept up")
     }
@@ -60,9 +60,15 @@ impl<T, C> KeptUp<T, C> {
 
     /// Takes in what was committed, before anybody is told.
     pub fn came(&self, committed: impl Iterator<Item = C>, take: impl FnOnce(&mut T)) {
-        match &mut self.write().kept {
+        let state = &mut *self.write();
+        match &mut state.kept {
             Kept::Nothing => {}
-            Kept::Awaited { since, .. } => since.extend(committed),
+            Kept::Awaited { since, .. } => {
+                since.extend(committed);
+                if since.len() > self.since_max {
+                    state.kept = Kept::Nothing;
+                }
+            }
             Kept::There(kept) => take(kept),
         }
     }
@@ -141,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_reading_counts_unless_it_was_forgotten_meanwhile() {
-        let kept: KeptUp<Vec<i32>, i32> = KeptUp::default();
+        let kept: KeptUp<Vec<i32>, i32> = KeptUp::new(2);
         let put = |mut read: Vec<i32>, since: Vec<i32>| {
             read.extend(since);
             read
@@ -168,11 +174,17 @@ mod tests {
         assert_eq!(known(), None);
         kept.load(|| Ok(vec![5]), put).unwrap();
         assert_eq!(known(), Some(vec![5]));
+        kept.forget();
+        let third = kept.begin().unwrap();
+        (6..9).for_each(came);
+        assert!(kept.is_nothing(), "more came than is kept aside");
+        kept.finish(third, Some(vec![5]), put);
+        assert_eq!(known(), None);
     }
 
     #[test]
     fn nothing_is_read_while_it_is_blocked_or_kept_of_a_reading_that_failed() {
-        let kept: KeptUp<i32, i32> = KeptUp::default();
+        let kept: KeptUp<i32, i32> = KeptUp::new(0);
         let put = |read: i32, _| read;
         kept.block(true);
         assert!(kept.begin().is_none());

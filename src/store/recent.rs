@@ -62,7 +62,7 @@ const FAR_MS: i64 = 253_402_300_799_999;
 
 impl Recent {
     pub fn new(visits_max: usize) -> Recent {
-        Recent { visits_max, known: KeptUp::default(), kinds: Mutex::default() }
+        Recent { visits_max, known: KeptUp::new(visits_max), kinds: Mutex::default() }
     }
 
     /// Takes in what a drain did, which is committed.

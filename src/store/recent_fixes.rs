@@ -171,7 +171,7 @@ impl Drop for Deleting<'_> {
 impl RecentFixes {
     /// At most so many are kept.
     pub fn new(fixes_max: usize) -> RecentFixes {
-        RecentFixes { fixes_max, is_wanted: AtomicBool::default(), newest: KeptUp::default() }
+        RecentFixes { fixes_max, is_wanted: AtomicBool::default(), newest: KeptUp::new(fixes_max) }
     }
 
     /// Says what came of the fixes of a drain, before anybody is told: they were committed, or nothing is known.
